@@ -1,0 +1,23 @@
+#pragma once
+#include <string>
+
+#include "base/matrix.h"
+
+namespace daq {
+
+// Makes BLAS single-threaded (daq-bench shares out work itself) and multiplies small matrices of awkward
+// shapes against a plain double-precision loop. Some OpenBLAS builds compute wrong numbers on processors
+// newer than they are; then every result would be wrong, so this throws std::runtime_error with the library's
+// version and core. Call once, before any product.
+void SetUpBlas();
+
+// "OpenBLAS 0.3.21 ... Zen": what computed a result, for its provenance.
+std::string BlasDescription();
+
+// c = a * b^T: a [m, k], b [n, k], c [m, n]. The product of every linear layer (x W^T).
+void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
+
+// c = a * b: a [m, k], b [k, n], c [m, n].
+void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
+
+}  // namespace daq

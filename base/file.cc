@@ -1,0 +1,111 @@
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdint>
+#include <cstring>
+#include <fstream>
+#include <stdexcept>
+#include <utility>
+
+#include "base/error.h"
+
+namespace daq {
+namespace {
+
+// Owns a file descriptor.
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  ~Descriptor() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  int get() const { return fd_; }
+
+ private:
+  int fd_;
+};
+
+[[noreturn]] void ThrowDiskError(const std::filesystem::path& path, std::string_view action) {
+  throw std::runtime_error(fmt::format("{}: {}: {}", path.string(), action, std::strerror(errno)));
+}
+
+}  // namespace
+
+std::string ReadFile(const std::filesystem::path& path) {
+  if (std::filesystem::is_directory(path)) throw InputError({path.string()}, "this is a folder, expected a file");
+  std::ifstream in(path, std::ios::binary);
+  if (!in) throw InputError({path.string()}, std::strerror(errno));
+  std::string content(std::istreambuf_iterator<char>(in), {});
+  if (in.bad()) throw InputError({path.string()}, "reading failed");
+  return content;
+}
+
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  // The process id keeps two processes that write the same name out of each other's temporary.
+  const std::filesystem::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
+  {
+    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    if (file.get() < 0) ThrowDiskError(temporary, "cannot create");
+    std::size_t written = 0;
+    while (written < content.size()) {
+      const ssize_t step = ::write(file.get(), content.data() + written, content.size() - written);
+      if (step < 0 && errno == EINTR) continue;
+      if (step < 0) {
+        const int reason = errno;
+        ::unlink(temporary.c_str());
+        errno = reason;
+        ThrowDiskError(temporary, "cannot write");
+      }
+      written += static_cast<std::size_t>(step);
+    }
+    if (::fsync(file.get()) != 0) ThrowDiskError(temporary, "cannot sync");
+  }
+  if (::rename(temporary.c_str(), path.c_str()) != 0) ThrowDiskError(path, "cannot rename into place");
+}
+
+MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
+  const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (file.get() < 0) throw InputError({path.string()}, std::strerror(errno));
+  struct stat status = {};
+  if (::fstat(file.get(), &status) != 0) throw InputError({path.string()}, std::strerror(errno));
+  if (!S_ISREG(status.st_mode)) throw InputError({path.string()}, "expected a regular file");
+  if (status.st_size == 0) throw InputError({path.string()}, "the file is empty");
+  size_ = static_cast<std::size_t>(status.st_size);
+  void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
+  if (data == MAP_FAILED) throw InputError({path.string()}, std::strerror(errno));
+  data_ = static_cast<const std::byte*>(data);
+}
+
+MappedFile::~MappedFile() {
+  if (data_ != nullptr) ::munmap(const_cast<std::byte*>(data_), size_);
+}
+
+MappedFile::MappedFile(MappedFile&& other) noexcept
+    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+
+MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
+  std::swap(path_, other.path_);
+  std::swap(data_, other.data_);
+  std::swap(size_, other.size_);
+  return *this;
+}
+
+void MappedFile::Release(std::span<const std::byte> part) const {
+  DAQ_CHECK(part.data() >= data_ && part.data() + part.size() <= data_ + size_, "a part of this file");
+  // Only whole pages: those at the two ends may be shared with a neighbour that is in use.
+  const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
+  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
+  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
+  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
+}  // namespace daq

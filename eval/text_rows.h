@@ -1,0 +1,48 @@
+#pragma once
+#include <cstddef>
+#include <filesystem>
+#include <limits>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/matrix.h"
+
+namespace daq {
+
+// The rows (documents) of a text file in the order of the file, stored end to end: as much memory
+// as the text has bytes. Row i stands on line i + 1 of its file. All text is valid UTF-8.
+class TextRows {
+ public:
+  Index count() const { return static_cast<Index>(ends_.size()); }
+  std::string_view row(Index index) const;
+  std::int64_t bytes() const { return static_cast<std::int64_t>(text_.size()); }
+
+  void Append(std::string_view row);
+
+ private:
+  std::string text_;
+  std::vector<std::size_t> ends_;  // row i ends before text_[ends_[i]]
+};
+
+// What can be read as rows, by the end of the name:
+//   .jsonl, .jsonl.gz, .json.gz   a JSON object a line; its member `text` is the row
+//   .txt, .raw, .tokens           rows as Hugging Face's `wikitext` data set makes them: each line
+//   with its line
+//                                 feed is a row, and a line of nothing but white space is the empty
+//                                 row. As in Python's text mode, "\r\n" and "\r" are read as "\n".
+// Reads at most max_rows rows; what follows them is not looked at. Throws InputError with file and
+// line for a name of another kind, a file that cannot be read, damaged gzip data, text that is not
+// UTF-8, a line that is not a JSON object with a string `text`, and a file without rows.
+TextRows ReadTextRows(const std::filesystem::path& path,
+                      Index max_rows = std::numeric_limits<Index>::max());
+
+// The bytes of a .txt, .raw or .tokens file as they are. Throws InputError for a name of another
+// kind, a file that cannot be read or is empty, and text that is not UTF-8.
+std::string ReadRawText(const std::filesystem::path& path);
+
+// Rows 0 .. count() - 1 with `separator` between neighbours.
+std::string JoinRows(const TextRows& rows, std::string_view separator);
+
+}  // namespace daq

@@ -1,0 +1,15 @@
+#pragma once
+#include <cstddef>
+#include <string_view>
+
+namespace daq {
+
+// The offset of the first byte that is not part of valid UTF-8 (RFC 3629: no overlong forms, no
+// surrogates, nothing past U+10FFFF), or text.size() if all of it is valid.
+std::size_t FirstInvalidUtf8(std::string_view text);
+
+// True if str.strip() of Python 3 leaves nothing of `text`, which must be valid UTF-8: only
+// characters that str.isspace() accepts, such as the no-break and the ideographic space.
+bool IsBlank(std::string_view text);
+
+}  // namespace daq

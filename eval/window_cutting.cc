@@ -1,0 +1,123 @@
+#include "eval/window_cutting.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <bit>
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/sha256.h"
+
+namespace daq {
+namespace {
+
+// The tokenised documents of a draw: those long enough keep their ids, the others only the fact.
+class DocumentCache {
+ public:
+  DocumentCache(const TextRows& rows, const EncodeText& encode, Index window_tokens)
+      : rows_(rows), encode_(encode), window_tokens_(window_tokens) {}
+
+  // The ids of a document, or nullptr if they are fewer than a window.
+  const std::vector<TokenId>* Find(Index document) {
+    auto found = ids_.find(document);
+    if (found == ids_.end()) {
+      ThrowIfInterrupted();
+      std::vector<TokenId> ids = encode_(rows_.row(document));
+      const bool short_document = static_cast<Index>(ids.size()) < window_tokens_;
+      if (short_document) ++short_documents_;
+      longest_ = std::max(longest_, static_cast<Index>(ids.size()));
+      found =
+          ids_.emplace(document, short_document ? std::vector<TokenId>() : std::move(ids)).first;
+    }
+    return found->second.empty() ? nullptr : &found->second;
+  }
+
+  bool AllAreShort() const { return short_documents_ == rows_.count(); }
+  Index longest() const { return longest_; }
+
+ private:
+  const TextRows& rows_;
+  const EncodeText& encode_;
+  Index window_tokens_;
+  std::unordered_map<Index, std::vector<TokenId>> ids_;
+  Index short_documents_ = 0;
+  Index longest_ = 0;
+};
+
+Index DrawDocument(DocumentCache& documents, const TextRows& rows, Index window_tokens,
+                   PythonRandom& random, const std::string& source) {
+  while (true) {
+    const Index document = random.RandInt(0, rows.count() - 1);
+    if (documents.Find(document) != nullptr) return document;
+    if (documents.AllAreShort()) {
+      throw InputError(
+          {source},
+          fmt::format("none of the {} documents has the {} tokens of a window: the longest has {}",
+                      rows.count(), window_tokens, documents.longest()));
+    }
+  }
+}
+
+}  // namespace
+
+TokenWindows CutText(std::string_view text, const EncodeText& encode, Index window_tokens,
+                     std::optional<Index> max_windows, const std::string& source) {
+  TokenWindows windows;
+  windows.window_tokens = window_tokens;
+  windows.source = source;
+  windows.ids = encode(text);
+  const auto tokens = static_cast<Index>(windows.ids.size());
+  if (tokens < window_tokens) {
+    throw InputError({source},
+                     fmt::format("the text is shorter than one window: {} tokens, a window has {}",
+                                 tokens, window_tokens));
+  }
+  const Index count = std::min(tokens / window_tokens, max_windows.value_or(tokens));
+  windows.ids.resize(static_cast<std::size_t>(count * window_tokens));
+  windows.ids.shrink_to_fit();
+  windows.text_sha256 = Sha256Hex(text);
+  HashIds(windows);
+  return windows;
+}
+
+TokenWindows RandomCrops(const TextRows& rows, const EncodeText& encode, Index window_tokens,
+                         Index count, PythonRandom& random, const std::string& source) {
+  TokenWindows windows;
+  windows.window_tokens = window_tokens;
+  windows.source = source;
+  windows.ids.reserve(static_cast<std::size_t>(count * window_tokens));
+  DocumentCache documents(rows, encode, window_tokens);
+  Sha256 text;
+  for (Index crop = 0; crop < count; ++crop) {
+    const Index document = DrawDocument(documents, rows, window_tokens, random, source);
+    const std::vector<TokenId>& ids = *documents.Find(document);
+    const Index spare = static_cast<Index>(ids.size()) - window_tokens;
+    if (spare == 0) {
+      throw InputError(
+          {source, static_cast<int>(document + 1)},
+          fmt::format(
+              "a document of exactly {0} tokens was drawn, for which the protocol is not defined "
+              "(randint(0, -1) in its authors' code); use other window_tokens than {0}",
+              window_tokens));
+    }
+    const Index first = random.RandInt(0, spare - 1);
+    const auto crop_ids = std::span(ids).subspan(static_cast<std::size_t>(first),
+                                                 static_cast<std::size_t>(window_tokens));
+    windows.ids.insert(windows.ids.end(), crop_ids.begin(), crop_ids.end());
+    text.Update(rows.row(document));
+  }
+  windows.text_sha256 = text.HexDigest();
+  HashIds(windows);
+  return windows;
+}
+
+void HashIds(TokenWindows& windows) {
+  static_assert(std::endian::native == std::endian::little, "ids are hashed as they lie in memory");
+  windows.ids_sha256 = Sha256Hex(std::as_bytes(std::span(windows.ids)));
+}
+
+}  // namespace daq

@@ -1,0 +1,67 @@
+#pragma once
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/matrix.h"
+#include "methods/layer_report.h"
+#include "methods/recipe.h"
+
+namespace daq {
+
+// Bumped whenever a change of the code changes the bits of a result, so that old cells are not mistaken for new ones.
+inline constexpr int kNumericsVersion = 1;
+
+// What one evaluation of one model gave. Losses are means over a window's scored tokens, in nats.
+struct EvaluationResult {
+  std::string name;      // the config's name of the evaluation
+  std::string protocol;  // docs/protocols.md
+  std::string dataset;   // the file's name
+  Index window_tokens = 0;
+  std::string text_sha256;
+  std::string ids_sha256;
+  Index tokens = 0;  // scored: windows * (window_tokens - 1)
+  std::vector<double> window_losses;
+  // Against full precision on the same windows, where that is known: quantised minus full-precision perplexity, and its
+  // paired standard error.
+  std::optional<double> loss_vs_fp;
+  std::optional<double> loss_vs_fp_stderr;
+};
+
+// What a recipe was calibrated with.
+struct CalibrationRecord {
+  std::string protocol;
+  std::string dataset;
+  Index windows = 0;
+  Index window_tokens = 0;
+  std::int64_t seed = 0;
+  std::string ids_sha256;
+};
+
+// One cell of the matrix: a model, a recipe (with its calibration) and an evaluation. docs/results.md has the fields.
+struct CellRecord {
+  std::string id;
+  std::string error;  // empty for a cell that is done
+  std::string model;
+  std::string model_sha256;
+  std::string model_dtype;  // "F16": what the checkpoint stores
+  Recipe recipe;
+  double bits_per_weight = 0;  // of the linear layers, everything stored
+  std::optional<CalibrationRecord> calibration;
+  EvaluationResult evaluation;
+  std::vector<LayerReport> layers;
+  double quantize_seconds = 0;
+  double evaluate_seconds = 0;
+  std::uint64_t peak_rss_bytes = 0;
+  nlohmann::ordered_json host;
+  std::string version;
+};
+
+// The object of docs/results.md, with the one evaluation under `metrics`.
+nlohmann::ordered_json ToJson(const CellRecord& cell);
+
+// Sets loss_vs_fp of `result` from the full-precision losses of the same windows.
+void CompareWithFullPrecision(const std::vector<double>& full_precision_losses, EvaluationResult* result);
+
+}  // namespace daq

@@ -1,0 +1,33 @@
+#include "harness/cell_store.h"
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace daq {
+
+using Json = nlohmann::ordered_json;
+
+void CellStore::Write(const CellRecord& cell) const { WriteFileAtomically(File(cell.id), ToJson(cell).dump(1) + "\n"); }
+
+std::optional<Json> CellStore::Read(const std::string& id) const {
+  const std::filesystem::path file = File(id);
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  Json json = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object() || json.value("id", "") != id || !json.contains("metrics")) {
+    throw InputError({file.string()}, "this is not a result of daq-bench, or it is damaged: delete it and run again");
+  }
+  return json;
+}
+
+bool CellStore::IsDone(const std::string& id) const {
+  const std::optional<Json> cell = Read(id);
+  return cell && cell->value("status", "") == "done";
+}
+
+std::vector<double> WindowLossesOf(const Json& cell) {
+  const Json& metrics = cell.at("metrics");
+  DAQ_CHECK(metrics.size() == 1, "a cell holds one metric");
+  return metrics.begin()->at("window_losses").get<std::vector<double>>();
+}
+
+}  // namespace daq

@@ -1,0 +1,196 @@
+#include "harness/command_line.h"
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <array>
+#include <functional>
+#include <map>
+#include <string_view>
+
+#include "base/blas.h"
+#include "base/error.h"
+#include "base/interrupt.h"
+#include "base/thread_pool.h"
+#include "harness/byte_size.h"
+#include "harness/datasets.h"
+#include "harness/download_progress.h"
+#include "harness/explain.h"
+#include "harness/fetch.h"
+#include "harness/host.h"
+#include "harness/manifest.h"
+#include "harness/plan.h"
+#include "harness/report.h"
+#include "harness/run.h"
+
+namespace daq {
+namespace {
+
+constexpr int kExitFailed = 1;
+constexpr int kExitBadInput = 2;
+constexpr int kExitInterrupted = 130;
+
+// What the options say; each command reads those it declares.
+struct Arguments {
+  std::string config;
+  std::vector<std::string> configs;
+  std::string dataset;
+  RunOptions run;
+  std::string data;
+  std::string memory_budget;
+  int save_seconds = 60;
+  bool explain = false;
+  ReportFormat format = ReportFormat::kMarkdown;
+};
+
+// The budget of the flag, else of the config, else 70 % of the machine's memory: the rest is for the page cache, through
+// which weights are read, and for other programs.
+std::uint64_t MemoryBudget(const Arguments& arguments, const ExperimentFile& experiment) {
+  if (!arguments.memory_budget.empty()) return ParseByteSize(arguments.memory_budget, {"--memory-budget"}, "value");
+  if (experiment.memory_budget_bytes) return *experiment.memory_budget_bytes;
+  return PhysicalMemoryBytes() / 10 * 7;
+}
+
+RunOptions OptionsFor(const Arguments& arguments, const ExperimentFile& experiment) {
+  RunOptions options = arguments.run;
+  options.data = DataFolders(arguments.data);
+  options.memory_budget_bytes = MemoryBudget(arguments, experiment);
+  options.save_interval = std::chrono::seconds(arguments.save_seconds);
+  return options;
+}
+
+std::string ReportOf(const ExperimentFile& experiment, const Arguments& arguments) {
+  const std::filesystem::path folder = ExperimentFolder(experiment, arguments.run.results);
+  return Report(ReadManifest(experiment, folder), folder, arguments.format);
+}
+
+int RunCommand(const Arguments& arguments) {
+  const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  SetUpBlas();
+  const RunOutcome outcome = RunExperiment(experiment, OptionsFor(arguments, experiment));
+  fmt::print("{}", ReportOf(experiment, arguments));
+  return static_cast<int>(outcome);
+}
+
+int PlanCommand(const Arguments& arguments) {
+  const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  if (arguments.explain) {
+    fmt::print("{}", Explain(experiment));
+    return 0;
+  }
+  SetUpBlas();
+  fmt::print("{}", PlanExperiment(experiment, OptionsFor(arguments, experiment)));
+  return 0;
+}
+
+int ReportCommand(const Arguments& arguments) {
+  for (const std::string& config : arguments.configs) fmt::print("{}", ReportOf(ReadExperimentFile(config), arguments));
+  return 0;
+}
+
+int FetchCommand(const Arguments& arguments) {
+  const std::filesystem::path folder = DataFolders(arguments.data).front();
+  DownloadProgress progress;
+  const std::vector<FetchedFile> files = FetchDataset(Datasets(), arguments.dataset, folder, std::ref(progress));
+  progress.Finish();
+  for (const FetchedFile& file : files) {
+    fmt::print("{}: {}\n", file.path.string(),
+               file.already_there ? "already there, hash right"
+               : file.published   ? "fetched, hash right"
+                                  : fmt::format("fetched; no published hash to check by, sha256 {} kept beside it", file.sha256));
+  }
+  return 0;
+}
+
+void AddRunOptions(CLI::App* command, Arguments* arguments) {
+  command->add_option("CONFIG", arguments->config, "experiment file (configs/README.md has every key)")->required();
+  command
+      ->add_option("--threads", arguments->run.threads, "threads to compute with; results do not depend on it")
+      ->check(CLI::Range(1, 4096))
+      ->default_val(AvailableProcessors());
+  command->add_option("--memory-budget", arguments->memory_budget,
+                      "memory the process may use, such as 12GiB (default: the config's, else 70 % of the machine's)");
+  command->add_option("--results", arguments->run.results, "folder of results")->default_val("results");
+  command->add_option("--data", arguments->data, "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+}
+
+void AddFormatOption(CLI::App* command, Arguments* arguments) {
+  static const std::map<std::string, ReportFormat> kFormats = {
+      {"md", ReportFormat::kMarkdown}, {"csv", ReportFormat::kCsv}, {"json", ReportFormat::kJson}};
+  command->add_option("--format", arguments->format, "md (default), csv or json")
+      ->transform(CLI::CheckedTransformer(kFormats).description("{md,csv,json}"));
+}
+
+// Declares every command; `action` becomes the one that was given.
+void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) {
+  app->require_subcommand(1);
+  app->set_version_flag("--version", Version());
+  app->footer(
+      "daq-bench CONFIG is short for daq-bench run CONFIG.\n"
+      "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage, 130 interrupted.");
+
+  CLI::App* run = app->add_subcommand("run", "compute the cells that are missing, then print the table");
+  AddRunOptions(run, arguments);
+  AddFormatOption(run, arguments);
+  run->add_option("--save-seconds", arguments->save_seconds,
+                  "seconds between saves of an unfinished evaluation (default 60; 0: after every block)")
+      ->check(CLI::Range(0, 86400));
+  run->add_flag("--keep-quantized", arguments->run.keep_quantized, "keep the packed weights of finished models");
+  run->add_flag("--quiet", arguments->run.quiet, "no progress");
+  run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
+
+  CLI::App* plan = app->add_subcommand("plan", "what a run would do: cells, missing inputs, time, memory, disk");
+  AddRunOptions(plan, arguments);
+  plan->add_flag("--explain", arguments->explain, "print every setting with its value, meaning and source instead");
+  plan->callback([=] { *action = [=] { return PlanCommand(*arguments); }; });
+
+  CLI::App* report = app->add_subcommand("report", "print the finished cells of experiments");
+  report->add_option("CONFIG", arguments->configs, "experiment files")->required();
+  report->add_option("--results", arguments->run.results, "folder of results")->default_val("results");
+  AddFormatOption(report, arguments);
+  report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
+
+  CLI::App* fetch = app->add_subcommand("fetch", "download a dataset and check its hash");
+  fetch->add_option("DATASET", arguments->dataset, "wikitext2 or c4 (configs/datasets.yaml)")->required();
+  fetch->add_option("--data", arguments->data, "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+  fetch->callback([=] { *action = [=] { return FetchCommand(*arguments); }; });
+}
+
+// `daq-bench CONFIG` means `daq-bench run CONFIG`.
+void InsertDefaultCommand(std::vector<std::string>* arguments) {
+  constexpr std::array<std::string_view, 7> kFirst = {"run", "plan", "report", "fetch", "--help", "-h", "--version"};
+  if (arguments->empty() || std::find(kFirst.begin(), kFirst.end(), arguments->front()) != kFirst.end()) return;
+  arguments->insert(arguments->begin(), "run");
+}
+
+}  // namespace
+
+int RunCommandLine(std::vector<std::string> arguments) {
+  CLI::App app("Compares weight-only quantisers on LLaMA checkpoints by perplexity.", "daq-bench");
+  Arguments parsed;
+  std::function<int()> action;
+  Declare(&app, &parsed, &action);
+  InsertDefaultCommand(&arguments);
+  std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
+  try {
+    app.parse(arguments);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitBadInput;
+  }
+  CatchInterrupts();
+  try {
+    return action();
+  } catch (const InputError& error) {
+    fmt::print(stderr, "{}\n", error.what());
+    return kExitBadInput;
+  } catch (const Interrupted&) {
+    fmt::print(stderr, "stopped; the same command goes on where this one was\n");
+    return kExitInterrupted;
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "daq-bench: {}\n", error.what());
+    return kExitFailed;
+  }
+}
+
+}  // namespace daq

@@ -1,0 +1,96 @@
+#include "harness/config_schema.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "methods/range.h"
+#include "methods/registry.h"
+#include "methods/rounding.h"
+#include "methods/transform.h"
+
+namespace daq {
+namespace {
+
+// clang-format off
+constexpr ConfigKey kKeys[] = {
+    {"model", true, "the checkpoint: a folder or a Hugging Face id"},
+    {"memory_budget", false, "memory the process may use; hidden states beyond it go to a scratch file"},
+
+    {"calibration", true, "the text whose layer inputs methods may look at"},
+    {"calibration.protocol", true, "how the text becomes windows: text (tokenised at once, cut) or ids (read from a file)"},
+    {"calibration.file", true, "the text or ids, relative to the config's folder"},
+    {"calibration.dataset", true, "an entry of configs/datasets.yaml, in place of a file"},
+    {"calibration.dataset_file", true, "which file of that dataset"},
+    {"calibration.windows", true, "how many windows, the first of the text"},
+    {"calibration.window_tokens", true, "tokens of a window"},
+    {"calibration.seed", true, "recorded with the result; the protocols text and ids draw nothing at random"},
+
+    {"evaluate", false, "what a model is measured on"},
+    {"evaluate.protocol", true, "how the text becomes windows; stands beside every number"},
+    {"evaluate.name", false, "the table's column"},
+    {"evaluate.file", true, "the text or ids, relative to the config's folder"},
+    {"evaluate.dataset", true, "an entry of configs/datasets.yaml, in place of the protocol's own"},
+    {"evaluate.dataset_file", true, "which file of that dataset"},
+    {"evaluate.window_tokens", true, "tokens of a window; all but the first are scored"},
+    {"evaluate.max_windows", true, "score only the first so many windows"},
+
+    {"recipes", false, "the quantisers compared"},
+    {"recipes.method", true, "a preset: the transform, range and rounding that a name of the literature stands for"},
+    {"recipes.transform", true, "how a block is rewritten, function unchanged, before it is quantised"},
+    {"recipes.range", true, "which scale and zero-point a channel or group gets"},
+    {"recipes.rounding", true, "which code each weight gets"},
+    {"recipes.format", true, "which values a weight may take, and how many weights share a scale"},
+    {"recipes.format.codebook", true, "the representable values: a built-in book's name, or a book of your own"},
+    {"recipes.format.codebook.name", false, "what tables call the book"},
+    {"recipes.format.codebook.values", false, "its values in code units, 2 to 256 of them, increasing"},
+    {"recipes.format.group", true, "weights along in_features that share a scale, or the whole channel"},
+    {"recipes.format.symmetric", true, "whether every zero_point is 0, so that none is stored"},
+
+    {"sweep", false, "lists that span a matrix of experiments"},
+};
+// clang-format on
+
+template <typename Part>
+void AppendSettings(std::string_view parent, std::span<const PartEntry<Part>> entries, std::vector<std::string>* paths) {
+  for (const PartEntry<Part>& entry : entries) {
+    for (const SettingSpec& spec : entry.settings()) {
+      std::string path = fmt::format("{}.{}", parent, spec.name);
+      if (std::find(paths->begin(), paths->end(), path) == paths->end()) paths->push_back(std::move(path));
+    }
+  }
+}
+
+}  // namespace
+
+std::span<const ConfigKey> ConfigKeys() { return kKeys; }
+
+std::vector<std::string_view> KeysBelow(std::string_view parent) {
+  std::vector<std::string_view> names;
+  for (const ConfigKey& key : kKeys) {
+    const std::size_t dot = key.path.rfind('.');
+    const std::string_view above = dot == std::string_view::npos ? "" : key.path.substr(0, dot);
+    if (above == parent) names.push_back(dot == std::string_view::npos ? key.path : key.path.substr(dot + 1));
+  }
+  return names;
+}
+
+std::string_view MeaningOf(std::string_view path) {
+  const auto* found = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& key) { return key.path == path; });
+  DAQ_CHECK(found != std::end(kKeys), path);
+  return found->meaning;
+}
+
+std::vector<std::string> SweepPaths() {
+  std::vector<std::string> paths;
+  for (const ConfigKey& key : kKeys) {
+    if (key.sweepable) paths.emplace_back(key.path);
+  }
+  AppendSettings("recipes.transform", Transforms(), &paths);
+  AppendSettings("recipes.range", Ranges(), &paths);
+  AppendSettings("recipes.rounding", Roundings(), &paths);
+  return paths;
+}
+
+}  // namespace daq

@@ -1,0 +1,115 @@
+#include "harness/estimate.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+
+#include "base/blas.h"
+#include "base/error.h"
+#include "eval/block_forward.h"
+#include "eval/block_weights.h"
+#include "eval/window_losses.h"
+#include "harness/progress.h"
+
+namespace daq {
+namespace {
+
+// Code, libraries, tokens, allocator slack: measured at 40 to 60 MiB for the smallest models.
+constexpr std::uint64_t kProgramBytes = 64ULL << 20U;
+
+double BlockWeightCount(const ModelConfig& config) {
+  double weights = 0;
+  for (const LinearLayer layer : kLinearLayers) {
+    const MatrixShape shape = LinearLayerShape(config, layer);
+    weights += static_cast<double>(shape.out_features) * static_cast<double>(shape.in_features);
+  }
+  return weights;
+}
+
+}  // namespace
+
+double BlockFlops(const ModelConfig& config, Index windows, Index window_tokens) {
+  const auto tokens = static_cast<double>(windows) * static_cast<double>(window_tokens);
+  // q k^T and p v: 2 operations each for half of window_tokens keys on average.
+  const double attention = 2.0 * static_cast<double>(window_tokens) * static_cast<double>(config.query_size());
+  return tokens * (2 * BlockWeightCount(config) + attention);
+}
+
+double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens) {
+  return 2.0 * static_cast<double>(windows) * static_cast<double>(window_tokens - 1) *
+         static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
+}
+
+double EvaluationFlops(const ModelConfig& config, Index windows, Index window_tokens) {
+  return static_cast<double>(config.num_layers) * BlockFlops(config, windows, window_tokens) +
+         HeadFlops(config, windows, window_tokens);
+}
+
+double QuantizeFlops(const ModelConfig& config) {
+  constexpr double kOperationsPerWeight = 1000;  // a minmax layer with its report takes about as long as this many
+  return kOperationsPerWeight * BlockWeightCount(config);
+}
+
+MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads) {
+  const std::uint64_t forward = BlockWeightBytes(config) + BlockForward::WorkspaceBytes(config, window_tokens, threads);
+  return {.fixed_bytes = kProgramBytes + std::max(forward, WindowLossesBytes(config, window_tokens, threads)),
+          .states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
+}
+
+MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads) {
+  // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the packed block.
+  const std::uint64_t block = BlockWeightBytes(config);
+  MemoryEstimate estimate{.fixed_bytes = kProgramBytes + 3 * block, .states_bytes = 0};
+  if (windows == 0) return estimate;
+  const Index inputs = 2 * config.hidden_size + config.query_size() + config.intermediate_size;
+  estimate.fixed_bytes += BlockForward::WorkspaceBytes(config, window_tokens, threads) +
+                          HiddenStates::Bytes(windows, window_tokens, inputs);
+  estimate.states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size);
+  return estimate;
+}
+
+std::uint64_t LinearWeights(const ModelConfig& config) {
+  return static_cast<std::uint64_t>(BlockWeightCount(config)) * static_cast<std::uint64_t>(config.num_layers);
+}
+
+std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format) {
+  std::uint64_t bits = 0;
+  for (const LinearLayer layer : kLinearLayers) {
+    const MatrixShape shape = LinearLayerShape(config, layer);
+    const Index groups = format.group_size == 0 ? 1 : shape.in_features / format.group_size;
+    const Index grid_bits = format.symmetric ? 32 : 64;
+    bits += static_cast<std::uint64_t>(shape.out_features *
+                                       (shape.in_features * format.codebook.bits + groups * grid_bits));
+  }
+  return bits / 8 * static_cast<std::uint64_t>(config.num_layers);
+}
+
+double MeasureProductRate(ThreadPool* pool) {
+  constexpr Index kSize = 512;
+  const MatrixF a = MatrixF::Constant(kSize, kSize, 1.0F);
+  const MatrixF b = MatrixF::Constant(kSize, kSize, 0.5F);
+  std::vector<MatrixF> c(static_cast<std::size_t>(pool->threads()), MatrixF(kSize, kSize));
+  const auto started = std::chrono::steady_clock::now();
+  double seconds = 0;
+  Index products = 0;
+  while (seconds < 0.3) {
+    pool->ParallelFor(pool->threads() * 4, [&](Index, int worker) {
+      MultiplyTransposed(a, b, c[static_cast<std::size_t>(worker)]);
+    });
+    products += pool->threads() * 4;
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  }
+  return 2.0 * static_cast<double>(kSize * kSize * kSize) * static_cast<double>(products) / seconds;
+}
+
+bool StatesFitInMemory(const MemoryEstimate& estimate, std::uint64_t memory_budget_bytes) {
+  if (estimate.fixed_bytes > memory_budget_bytes) {
+    throw InputError({"memory_budget"}, "value",
+                     fmt::format("at least {} for this model and window",
+                                 FormatBytes(static_cast<double>(estimate.fixed_bytes))),
+                     FormatBytes(static_cast<double>(memory_budget_bytes)));
+  }
+  return estimate.fixed_bytes + estimate.states_bytes <= memory_budget_bytes;
+}
+
+}  // namespace daq

@@ -1,0 +1,74 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
+#include "base/matrix.h"
+#include "methods/recipe.h"
+
+namespace daq {
+
+// Which file a protocol reads: one given in the config (relative to the config's folder), or the named file of a
+// dataset entry, looked up when the run starts.
+struct TextSource {
+  std::filesystem::path file = {};  // empty: the dataset's file below
+  std::string dataset = {};         // an entry of the dataset table; empty where `file` is given
+  std::string dataset_file = {};    // one of that entry's files
+
+  bool operator==(const TextSource&) const = default;
+};
+
+// The calibration text of a recipe, for the parts and reports that look at a layer's inputs.
+struct CalibrationRequest {
+  std::string protocol;  // `text` or `ids`
+  TextSource source;
+  Index windows = 1;          // >= 1
+  Index window_tokens = 512;  // >= 2
+  std::int64_t seed = 42;
+
+  bool operator==(const CalibrationRequest&) const = default;
+};
+
+// One evaluation of a config.
+struct EvaluationRequest {
+  std::string name;      // the key of its metrics and the table's column; the protocol's id unless given
+  std::string protocol;  // an id of EvaluationProtocols()
+  TextSource source;
+  Index window_tokens = 2048;
+  std::optional<Index> max_windows = {};
+
+  bool operator==(const EvaluationRequest&) const = default;
+};
+
+// A recipe and where the config says it, for messages that come after reading.
+struct RecipeRequest {
+  Recipe recipe;
+  FileLocation where;
+};
+
+// One point of a config's sweep (a config without a sweep has one point).
+struct Experiment {
+  std::vector<std::pair<std::string, std::string>> sweep_point;  // key and value, in the order of the file
+  std::string model;  // a folder (relative to the config's folder, or absolute) or a Hugging Face id
+  FileLocation model_where;
+  std::optional<CalibrationRequest> calibration;
+  std::vector<EvaluationRequest> evaluations;
+  std::vector<RecipeRequest> recipes;
+};
+
+// A config file, read and checked, every default filled in.
+struct ExperimentFile {
+  std::string name;  // the file's stem: names its folder below the results
+  std::filesystem::path path;
+  std::optional<std::uint64_t> memory_budget_bytes;
+  std::vector<Experiment> points;
+};
+
+// Reads a config strictly (docs/config.md lists every key). Throws InputError with file, line, key, expected and
+// found for an unknown, duplicate, missing or mistyped key or value, and names the nearest known one.
+ExperimentFile ReadExperimentFile(const std::filesystem::path& path);
+
+}  // namespace daq

@@ -1,0 +1,95 @@
+#include "harness/manifest.h"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "harness/recipe_label.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr const char* kFileName = "manifest.json";
+
+std::string ConfigHash(const ExperimentFile& experiment) { return Sha256Hex(ReadFile(experiment.path)); }
+
+}  // namespace
+
+Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload) {
+  Manifest manifest{.config_sha256 = ConfigHash(experiment), .columns = {}, .rows = {}};
+  manifest.columns.resize(workload.columns.size());
+  for (const EvaluationInput& evaluation : workload.evaluations) {
+    manifest.columns[evaluation.column] = {.title = workload.columns[evaluation.column],
+                                           .protocol = evaluation.request.protocol,
+                                           .window_tokens = evaluation.windows.window_tokens};
+  }
+  for (const Arm& arm : workload.arms) {
+    const bool calibrated = arm.calibration && NeedsCalibration(arm.recipe);
+    manifest.rows.push_back(
+        {.model = workload.models[arm.model]->name,
+         .method = MethodLabel(arm.recipe),
+         .full_precision = arm.recipe.full_precision,
+         .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration].request) : "",
+         .cells = std::vector<std::string>(manifest.columns.size())});
+  }
+  for (const Cell& cell : workload.cells) {
+    manifest.rows[cell.arm].cells[workload.evaluations[cell.evaluation].column] = cell.id;
+  }
+  return manifest;
+}
+
+void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder) {
+  Json json = {{"config_sha256", manifest.config_sha256}, {"columns", Json::array()}, {"rows", Json::array()}};
+  for (const Manifest::Column& column : manifest.columns) {
+    json["columns"].push_back(
+        {{"title", column.title}, {"protocol", column.protocol}, {"window_tokens", column.window_tokens}});
+  }
+  for (const Manifest::Row& row : manifest.rows) {
+    json["rows"].push_back({{"model", row.model},
+                            {"method", row.method},
+                            {"full_precision", row.full_precision},
+                            {"calibration", row.calibration},
+                            {"cells", row.cells}});
+  }
+  WriteFileAtomically(folder / kFileName, json.dump(1) + "\n");
+}
+
+Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::path& folder) {
+  const std::filesystem::path file = folder / kFileName;
+  const std::string config = experiment.path.string();
+  if (!std::filesystem::exists(file)) {
+    throw InputError({file.string()}, fmt::format("no results yet: run daq-bench {}", config));
+  }
+  const Json json = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
+  Manifest manifest;
+  try {
+    json.at("config_sha256").get_to(manifest.config_sha256);
+    for (const Json& column : json.at("columns")) {
+      manifest.columns.push_back({.title = column.at("title"),
+                                  .protocol = column.at("protocol"),
+                                  .window_tokens = column.at("window_tokens")});
+    }
+    for (const Json& row : json.at("rows")) {
+      manifest.rows.push_back({.model = row.at("model"),
+                               .method = row.at("method"),
+                               .full_precision = row.at("full_precision"),
+                               .calibration = row.at("calibration"),
+                               .cells = row.at("cells")});
+    }
+  } catch (const Json::exception&) {
+    throw InputError({file.string()}, fmt::format("the file is damaged: delete it and run daq-bench {}", config));
+  }
+  if (manifest.config_sha256 != ConfigHash(experiment)) {
+    throw InputError({config}, fmt::format("the config changed since its last run: run daq-bench {} (finished cells are "
+                                           "kept, only new ones are computed)",
+                                           config));
+  }
+  return manifest;
+}
+
+}  // namespace daq

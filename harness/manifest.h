@@ -1,0 +1,39 @@
+#pragma once
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/experiment.h"
+#include "harness/workload.h"
+
+namespace daq {
+
+// The shape of an experiment's table: which cell stands where. Written by a run, so that a report needs neither the model
+// nor the texts.
+struct Manifest {
+  struct Column {
+    std::string title;
+    std::string protocol;
+    Index window_tokens = 0;
+  };
+  struct Row {
+    std::string model;
+    std::string method;       // label with the settings that differ from the method's own
+    bool full_precision = false;
+    std::string calibration;  // label; empty if the recipe reads none
+    std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell
+  };
+  std::string config_sha256;
+  std::vector<Column> columns;
+  std::vector<Row> rows;
+};
+
+Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload);
+
+void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder);
+
+// Throws InputError if there is none, or if the config changed since it was written: the message says to run it.
+Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::path& folder);
+
+}  // namespace daq

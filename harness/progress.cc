@@ -1,0 +1,84 @@
+#include "harness/progress.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <cstdio>
+
+namespace daq {
+
+Progress::Progress(double total_work, bool quiet)
+    : total_(total_work), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
+
+Progress::~Progress() { ClearLine(); }
+
+void Progress::Start(std::string_view step) {
+  step_ = step;
+  // The step's line comes at once on a terminal and with its first half minute elsewhere.
+  shown_ = terminal_ ? Clock::time_point{} : Clock::now();
+  Add(0);
+}
+
+void Progress::Add(double work) {
+  done_ += work;
+  const auto pause = terminal_ ? std::chrono::milliseconds(200) : std::chrono::seconds(30);
+  if (Clock::now() - shown_ < pause) return;
+  shown_ = Clock::now();
+  Show();
+}
+
+void Progress::Skip(double work) { total_ -= work; }
+
+void Progress::Note(std::string_view line) {
+  if (quiet_) return;
+  ClearLine();
+  fmt::print(stderr, "{}\n", line);
+}
+
+void Progress::Show() {
+  if (quiet_ || total_ <= 0) return;
+  const double share = std::clamp(done_ / total_, 0.0, 1.0);
+  const double elapsed = std::chrono::duration<double>(Clock::now() - started_).count();
+  // No forecast from the first moments: it would only be noise.
+  const std::string left = share > 0.005 && elapsed > 1
+                               ? fmt::format(", {} left", FormatSeconds(elapsed * (1 - share) / share))
+                               : std::string();
+  const std::string line = fmt::format("{:5.1f} %{}  {}", 100 * share, left, step_);
+  if (terminal_) {
+    fmt::print(stderr, "\r\x1b[K{}", line);
+    std::fflush(stderr);
+    line_shown_ = true;
+  } else {
+    fmt::print(stderr, "{}\n", line);
+  }
+}
+
+void Progress::ClearLine() {
+  if (!line_shown_) return;
+  fmt::print(stderr, "\r\x1b[K");
+  std::fflush(stderr);
+  line_shown_ = false;
+}
+
+std::string FormatSeconds(double seconds) {
+  if (seconds < 1) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 120) return fmt::format("{:.0f} s", seconds);
+  const auto minutes = static_cast<long>(std::lround(seconds / 60));
+  if (minutes < 120) return fmt::format("{} min", minutes);
+  return fmt::format("{} h {:02} min", minutes / 60, minutes % 60);
+}
+
+std::string FormatBytes(double bytes) {
+  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB"};
+  std::size_t unit = 0;
+  while (bytes >= 1024 && unit + 1 < kUnits.size()) {
+    bytes /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{:.0f} B", bytes) : fmt::format("{:.1f} {}", bytes, kUnits[unit]);
+}
+
+}  // namespace daq

@@ -1,0 +1,27 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "eval/checkpoint.h"
+#include "eval/token_windows.h"
+#include "harness/quantized_store.h"
+#include "harness/stage.h"
+#include "methods/recipe.h"
+
+namespace daq {
+
+// One quantised model to be made: a recipe and where its blocks go.
+struct QuantizeJob {
+  Recipe recipe;
+  std::string description;  // for progress
+  QuantizedStore store;
+  std::string error;        // set by QuantizeModel if this recipe failed; the others go on
+};
+
+// Quantises every block of the checkpoint with every job's recipe in one pass: each block's weights are read once and
+// the calibration windows (may be null) forwarded once for all jobs. Blocks that are in a job's store already are kept.
+// Throws InputError for a damaged checkpoint or a memory budget that does not hold one block.
+void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, std::vector<QuantizeJob>* jobs,
+                   const Stage& stage);
+
+}  // namespace daq

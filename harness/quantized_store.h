@@ -1,0 +1,51 @@
+#pragma once
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "eval/block_weights.h"
+#include "methods/layer_report.h"
+#include "methods/quantized_matrix.h"
+
+namespace daq {
+
+// One decoder block after quantising: packed linear layers, and the norms, which a transform may have rewritten.
+struct QuantizedBlock {
+  VectorF attention_norm;
+  VectorF mlp_norm;
+  std::vector<QuantizedMatrix> layers;  // in the order of kLinearLayers
+};
+
+// What is known of a quantised block beside its weights.
+struct QuantizedBlockReport {
+  std::vector<LayerReport> layers;  // in the order of kLinearLayers
+  std::int64_t stored_bits = 0;     // of all its layers
+  double seconds = 0;               // of wall time that quantising it took
+};
+
+// The blocks of one quantised model on disk, a file each, written atomically: where the quantise stage and the
+// evaluate stage meet. A stopped quantise stage goes on at the first block that is missing.
+class QuantizedStore {
+ public:
+  explicit QuantizedStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
+
+  bool HasBlock(Index block) const;
+  void WriteBlock(Index block, const QuantizedBlock& content, const QuantizedBlockReport& report) const;
+
+  // Throw InputError, naming the file, if it is missing or damaged.
+  QuantizedBlock ReadBlock(Index block) const;
+  QuantizedBlockReport ReadReport(Index block) const;
+
+  // Deletes everything stored.
+  void Remove() const;
+
+ private:
+  std::filesystem::path BlockFile(Index block) const;
+  std::filesystem::path ReportFile(Index block) const;
+  std::filesystem::path folder_;
+};
+
+// Fills `weights` with the block's norms and dequantised layers.
+void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool, BlockWeights* weights);
+
+}  // namespace daq

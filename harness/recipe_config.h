@@ -1,0 +1,18 @@
+#pragma once
+#include "harness/yaml_value.h"
+#include "methods/recipe.h"
+
+namespace daq {
+
+// An item of `recipes:` with every default filled in: `fp16`, {method: PRESET, format: ...} with settings that
+// override the preset's, or spelled out as {transform, range, rounding, format}. Throws InputError for anything else,
+// and if the range cannot serve the format.
+Recipe ReadRecipe(const YamlValue& value);
+
+// `format:` of a recipe: a code book's name, or {codebook, group, symmetric}.
+Format ReadFormat(const YamlValue& value);
+
+// A name that can stand in tables, file names and CSV: 1 to 64 letters, digits and . _ + -.
+std::string ReadLabel(const YamlValue& value);
+
+}  // namespace daq

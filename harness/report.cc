@@ -1,0 +1,217 @@
+#include "harness/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <optional>
+
+#include "base/error.h"
+#include "harness/cell_store.h"
+#include "harness/text_table.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Row = Manifest::Row;
+
+// The one metric of a cell, compared with full precision where that cell is there.
+struct Metric {
+  Json json;    // the metric's object
+  Json cell;    // the cell's object
+  bool failed = false;
+};
+
+class Cells {
+ public:
+  Cells(const Manifest& manifest, const std::filesystem::path& folder) : manifest_(manifest), store_(folder) {}
+
+  std::optional<Metric> Find(const Row& row, std::size_t column) const {
+    if (row.cells[column].empty()) return std::nullopt;
+    std::optional<Json> cell = store_.Read(row.cells[column]);
+    if (!cell) return std::nullopt;
+    if (cell->value("status", "") != "done") return Metric{.json = {}, .cell = *cell, .failed = true};
+    Metric metric{.json = *cell->at("metrics").begin(), .cell = *cell};
+    // A cell that was finished before full precision was asked for has no difference of its own yet.
+    if (metric.json.at("loss_vs_fp").is_null() && !row.full_precision) AddLoss(row, column, &metric);
+    return metric;
+  }
+
+ private:
+  void AddLoss(const Row& row, std::size_t column, Metric* metric) const {
+    for (const Row& other : manifest_.rows) {
+      if (!other.full_precision || other.model != row.model || other.cells[column].empty()) continue;
+      const std::optional<Json> fp = store_.Read(other.cells[column]);
+      if (!fp || fp->value("status", "") != "done") continue;
+      EvaluationResult result;
+      result.window_losses = WindowLossesOf(metric->cell);
+      CompareWithFullPrecision(WindowLossesOf(*fp), &result);
+      metric->json["loss_vs_fp"] = *result.loss_vs_fp;
+      if (std::isfinite(*result.loss_vs_fp_stderr)) metric->json["loss_vs_fp_stderr"] = *result.loss_vs_fp_stderr;
+    }
+  }
+
+  const Manifest& manifest_;
+  CellStore store_;
+};
+
+// "44.276 ± 0.351"; without the error where there is none (a single window).
+std::string WithError(const Json& value, const Json& error, bool sign) {
+  if (value.is_null()) return "";
+  const std::string number = sign ? fmt::format("{:+.3f}", value.get<double>()) : fmt::format("{:.3f}", value.get<double>());
+  return error.is_null() ? number : fmt::format("{} ± {:.3f}", number, error.get<double>());
+}
+
+bool AnyCalibration(const Manifest& manifest) {
+  return std::any_of(manifest.rows.begin(), manifest.rows.end(), [](const Row& row) { return !row.calibration.empty(); });
+}
+
+// One model's table with a line of what each column is.
+std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::string& model) {
+  const bool calibrated = AnyCalibration(manifest);
+  TextTable table;
+  table.AddColumn("method", TextTable::kLeft);
+  table.AddColumn("format", TextTable::kLeft);
+  table.AddColumn("granularity", TextTable::kLeft);
+  if (calibrated) table.AddColumn("calibration", TextTable::kLeft);
+  table.AddColumn("bits/weight", TextTable::kRight);
+  for (const Manifest::Column& column : manifest.columns) {
+    table.AddColumn(column.title, TextTable::kRight);
+    table.AddColumn("loss vs fp16", TextTable::kRight);
+  }
+  std::vector<std::string> notes(manifest.columns.size());
+  std::string failures;
+  std::string identity;
+  for (const Row& row : manifest.rows) {
+    if (row.model != model) continue;
+    std::vector<std::string> start;
+    std::vector<std::string> numbers;
+    for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+      const std::optional<Metric> metric = cells.Find(row, column);
+      numbers.resize(2 * column + 2);
+      if (!metric) continue;
+      identity = metric->cell.at("model_sha256").get<std::string>().substr(0, 12);
+      start = {metric->cell.at("format"), metric->cell.at("granularity"),
+               fmt::format("{:.3f}", metric->cell.at("bits_per_weight").get<double>())};
+      if (metric->failed) {
+        numbers[2 * column] = "failed";
+        failures.append(fmt::format("failed: {} {} on {}: {}\n", row.method, start[0], manifest.columns[column].title,
+                                    metric->cell.at("error").get<std::string>()));
+        continue;
+      }
+      numbers[2 * column] = WithError(metric->json.at("perplexity"), metric->json.at("stderr"), false);
+      numbers[2 * column + 1] = WithError(metric->json.at("loss_vs_fp"), metric->json.at("loss_vs_fp_stderr"), true);
+      notes[column] = fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", manifest.columns[column].title,
+                                  metric->json.at("dataset").get<std::string>(), metric->json.at("windows").get<Index>(),
+                                  metric->json.at("window_tokens").get<Index>(),
+                                  metric->json.at("ids_sha256").get<std::string>().substr(0, 12));
+    }
+    if (start.empty()) start = {"(not run yet)", "", ""};
+    std::vector<std::string> line = {row.method, start[0], start[1]};
+    if (calibrated) line.push_back(row.calibration);
+    line.push_back(start[2]);
+    line.insert(line.end(), numbers.begin(), numbers.end());
+    table.AddRow(std::move(line));
+  }
+  std::string text = fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
+                                 table.ToMarkdown());
+  for (const std::string& note : notes) text.append(note);
+  return text + failures;
+}
+
+std::vector<std::string> Models(const Manifest& manifest) {
+  std::vector<std::string> models;
+  for (const Row& row : manifest.rows) {
+    if (std::find(models.begin(), models.end(), row.model) == models.end()) models.push_back(row.model);
+  }
+  return models;
+}
+
+std::string MarkdownReport(const Manifest& manifest, const Cells& cells) {
+  std::string text;
+  for (const std::string& model : Models(manifest)) text.append(ModelTable(manifest, cells, model)).append("\n");
+  return text +
+         "Perplexity = exp(mean loss of the windows) ± standard error over windows; loss vs fp16 = perplexity minus the\n"
+         "unquantised model's on the same windows ± its paired standard error.\n";
+}
+
+std::string CsvField(const Json& value) {
+  if (value.is_null()) return "";
+  const std::string text = value.is_string() ? value.get<std::string>() : value.dump();
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string quoted = "\"";
+  for (const char c : text) quoted.append(c == '"' ? "\"\"" : std::string(1, c));
+  return quoted + "\"";
+}
+
+std::string CsvReport(const Manifest& manifest, const Cells& cells) {
+  std::string text =
+      "model,model_sha256,method,transform,range,rounding,format,granularity,bits_per_weight,calibration,evaluation,protocol,"
+      "dataset,window_tokens,windows,tokens,perplexity,stderr,loss_vs_fp,loss_vs_fp_stderr,quantize_seconds,"
+      "evaluate_seconds,status,error\n";
+  for (const Row& row : manifest.rows) {
+    for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+      const std::optional<Metric> metric = cells.Find(row, column);
+      if (!metric) continue;
+      std::vector<Json> fields = {row.model, metric->cell.at("model_sha256"), row.method};
+      for (const char* name : {"transform", "range", "rounding", "format", "granularity", "bits_per_weight"}) {
+        fields.push_back(metric->cell.at(name));
+      }
+      fields.insert(fields.end(), {row.calibration, manifest.columns[column].title, manifest.columns[column].protocol});
+      for (const char* name : {"dataset", "window_tokens", "windows", "tokens", "perplexity", "stderr", "loss_vs_fp",
+                               "loss_vs_fp_stderr"}) {
+        fields.push_back(metric->failed ? Json() : metric->json.at(name));
+      }
+      const Json& seconds = metric->cell.at("seconds");
+      fields.insert(fields.end(), {seconds.at("quantize"), seconds.at("evaluate"), metric->cell.at("status"),
+                                   metric->failed ? metric->cell.at("error") : Json()});
+      for (std::size_t i = 0; i < fields.size(); ++i) text.append(i == 0 ? "" : ",").append(CsvField(fields[i]));
+      text.append("\n");
+    }
+  }
+  return text;
+}
+
+std::string JsonReport(const Manifest& manifest, const Cells& cells) {
+  Json all = Json::array();
+  for (const Row& row : manifest.rows) {
+    Json object;
+    for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+      const std::optional<Metric> metric = cells.Find(row, column);
+      if (!metric) continue;
+      if (object.is_null()) {
+        object = metric->cell;
+        object["metrics"] = Json::object();
+        object["seconds"]["evaluate"] = 0.0;
+      }
+      if (metric->failed) {
+        object["status"] = "failed";
+        object["error"] = metric->cell.at("error");
+        continue;
+      }
+      object["metrics"][manifest.columns[column].title] = metric->json;
+      object["seconds"]["evaluate"] = object["seconds"]["evaluate"].get<double>() +
+                                      metric->cell.at("seconds").at("evaluate").get<double>();
+      object["peak_rss_bytes"] = std::max(object.at("peak_rss_bytes").get<std::uint64_t>(),
+                                          metric->cell.at("peak_rss_bytes").get<std::uint64_t>());
+    }
+    if (!object.is_null()) all.push_back(std::move(object));
+  }
+  return all.dump(1) + "\n";
+}
+
+}  // namespace
+
+std::string Report(const Manifest& manifest, const std::filesystem::path& folder, ReportFormat format) {
+  const Cells cells(manifest, folder);
+  switch (format) {
+    case ReportFormat::kMarkdown: return MarkdownReport(manifest, cells);
+    case ReportFormat::kCsv: return CsvReport(manifest, cells);
+    case ReportFormat::kJson: return JsonReport(manifest, cells);
+  }
+  DAQ_CHECK(false, "a report format");
+  return {};
+}
+
+}  // namespace daq

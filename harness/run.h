@@ -1,0 +1,38 @@
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <vector>
+
+#include "harness/experiment.h"
+#include "harness/workload.h"
+
+namespace daq {
+
+// What the command line says of a run.
+struct RunOptions {
+  int threads = 1;
+  std::uint64_t memory_budget_bytes = 0;
+  std::filesystem::path results = "results";
+  std::vector<std::filesystem::path> data;
+  std::chrono::seconds save_interval{60};
+  bool keep_quantized = false;  // keep the packed weights of finished models
+  bool quiet = false;           // no progress
+};
+
+// The folder of one experiment's cells, manifest and unfinished work.
+std::filesystem::path ExperimentFolder(const ExperimentFile& experiment, const std::filesystem::path& results);
+
+// How a run ended, as the process's exit code says it.
+enum class RunOutcome { kDone = 0, kCellFailed = 1, kBadInput = 2 };
+
+// Computes the cells that are missing. A cell that fails is recorded with its message and the others go on; a wrong input
+// found on the way (a damaged tensor, say) fails the cells that need it and gives kBadInput. Throws InputError before any
+// work if an input is missing or wrong, and Interrupted when the user asks to stop; what is finished is kept either way.
+RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& options);
+
+// Throws InputError that tells all of the workload's problems, if it has any.
+void RefuseProblems(const Workload& workload);
+
+}  // namespace daq

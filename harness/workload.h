@@ -1,0 +1,78 @@
+#pragma once
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "eval/checkpoint.h"
+#include "eval/token_windows.h"
+#include "eval/tokenizer.h"
+#include "harness/cell_record.h"
+#include "harness/experiment.h"
+
+namespace daq {
+
+// A checkpoint of the experiment, opened and named by its content.
+struct ModelInput {
+  std::string name;  // as the config says it
+  Checkpoint checkpoint;
+  std::string content_hash;
+};
+
+// A calibration text as windows of one model's tokens.
+struct CalibrationInput {
+  CalibrationRequest request;
+  TokenWindows windows;
+};
+
+// An evaluation text as windows of one model's tokens.
+struct EvaluationInput {
+  EvaluationRequest request;
+  TokenWindows windows;
+  std::size_t column = 0;  // of the table
+};
+
+// One row of the table: a model under one recipe.
+struct Arm {
+  std::size_t model = 0;
+  std::optional<std::size_t> calibration;
+  Recipe recipe;
+  std::string id;  // names the quantised model by content
+  std::string description;
+};
+
+// One number to be had: an arm under an evaluation.
+struct Cell {
+  std::size_t arm = 0;
+  std::size_t evaluation = 0;
+  std::string id;
+};
+
+// Everything an experiment file asks for, with its inputs found, read and hashed. Arms and cells that several points of
+// a sweep share are there once.
+struct Workload {
+  std::vector<std::unique_ptr<ModelInput>> models;
+  std::vector<CalibrationInput> calibrations;
+  std::vector<EvaluationInput> evaluations;
+  std::vector<std::string> columns;  // titles of the evaluations that share a column across models
+  std::vector<Arm> arms;             // in the order of the file
+  std::vector<Cell> cells;           // full precision first, then arm by arm
+  std::vector<std::string> problems;  // inputs that are missing or wrong, one message each
+  std::vector<std::string> warnings;  // what a user should know, though the numbers are as defined
+};
+
+// Where inputs are looked for and what is remembered about them.
+struct InputFolders {
+  std::vector<std::filesystem::path> data;  // dataset files, first match
+  std::filesystem::path results;            // keeps the content hashes of checkpoints seen before
+};
+
+// "text 4x512": protocol, windows, tokens of a window.
+std::string CalibrationLabel(const CalibrationRequest& request);
+
+// Opens models, reads and tokenises texts, names arms and cells by content. With a wrong input, goes on and lists it
+// in `problems`; what depends on it is left out.
+Workload ResolveWorkload(const ExperimentFile& experiment, const InputFolders& folders);
+
+}  // namespace daq

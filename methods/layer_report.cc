@@ -1,0 +1,206 @@
+#include "methods/layer_report.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <span>
+#include <vector>
+
+#include "base/blas.h"
+#include "base/error.h"
+#include "base/reduce.h"
+
+namespace daq {
+namespace {
+
+// Pieces of work, of fixed sizes: a sum's order must not depend on the number of threads.
+constexpr Index kRowsPerItem = 16;
+constexpr Index kOutputTile = 64;
+constexpr Index kTokenTile = 256;
+
+constexpr double kClipTolerance = 1e-5;  // of the interval: the rounding of scale and zero-point is no clipping
+
+// What is summed over a row.
+struct RowSums {
+  double squared_error = 0;
+  double squared_weight = 0;
+  double lowest = 0;
+  double highest = 0;
+  double dense_center = 0;
+  double dense_width = 0;
+  double range_center = 0;  // sums over the row's groups
+  double range_width = 0;
+  Index clipped = 0;
+};
+
+using CodeCounts = std::array<std::int64_t, 256>;
+
+std::span<const float> RowOf(const ConstMatrixView& matrix, Index row) {
+  return {matrix.row(row).data(), static_cast<std::size_t>(matrix.cols())};
+}
+
+// The value at `position` of the sorted order, between neighbours linearly, as numpy's and torch's default quantile.
+// Reorders values.
+double Quantile(std::span<float> values, double fraction) {
+  const double position = fraction * static_cast<double>(values.size() - 1);
+  const auto below = static_cast<std::size_t>(position);
+  const auto at = values.begin() + static_cast<std::ptrdiff_t>(below);
+  std::nth_element(values.begin(), at, values.end());
+  const auto low = static_cast<double>(*at);
+  if (below + 1 == values.size()) return low;
+  const auto high = static_cast<double>(*std::min_element(at + 1, values.end()));
+  return low + (high - low) * (position - static_cast<double>(below));
+}
+
+void SumDensity(std::span<const float> weights, std::vector<float>* scratch, RowSums* sums) {
+  scratch->assign(weights.begin(), weights.end());
+  const double low = Quantile(*scratch, 0.025);
+  const double high = Quantile(*scratch, 0.975);
+  sums->dense_center = (low + high) / 2;
+  sums->dense_width = high - low;
+}
+
+void SumGroups(std::span<const float> weights, const QuantizedMatrix& quantized, Index row, RowSums* sums) {
+  const Codebook& book = quantized.format.codebook;
+  const auto length = static_cast<std::size_t>(GroupLength(quantized.format, quantized.in_features));
+  for (Index group = 0; group < quantized.grid.scale.cols(); ++group) {
+    const auto scale = static_cast<double>(quantized.grid.scale(row, group));
+    const auto zero_point = static_cast<double>(quantized.grid.zero_point(row, group));
+    const double first = (static_cast<double>(book.first()) - zero_point) * scale;
+    const double last = (static_cast<double>(book.last()) - zero_point) * scale;
+    sums->range_center += (first + last) / 2;
+    sums->range_width += last - first;
+    const double slack = kClipTolerance * (last - first);
+    for (const float weight : weights.subspan(static_cast<std::size_t>(group) * length, length)) {
+      const auto value = static_cast<double>(weight);
+      sums->clipped += (value < first - slack ? 1 : 0) + (value > last + slack ? 1 : 0);
+    }
+  }
+}
+
+// Buffers of one thread.
+struct Scratch {
+  std::vector<float> values;
+  std::vector<std::uint8_t> codes;
+  MatrixF restored;
+  CodeCounts counts{};  // whole numbers: their sum over threads does not depend on who counted what
+};
+
+RowSums SumRow(const ConstMatrixView& weight, const QuantizedMatrix& quantized, Index row, Scratch* scratch) {
+  const std::span<const float> weights = RowOf(weight, row);
+  RowSums sums;
+  scratch->restored.resize(1, weight.cols());
+  DequantizeRows(quantized, row, scratch->restored);
+  sums.squared_error = SquaredDistance(weights, RowOf(scratch->restored, 0));
+  sums.squared_weight = SquaredNorm(weights);
+  const auto [lowest, highest] = std::minmax_element(weights.begin(), weights.end());
+  sums.lowest = static_cast<double>(*lowest);
+  sums.highest = static_cast<double>(*highest);
+  SumDensity(weights, &scratch->values, &sums);
+  SumGroups(weights, quantized, row, &sums);
+  scratch->codes.resize(weights.size());
+  UnpackRow(quantized, row, scratch->codes);
+  for (const std::uint8_t code : scratch->codes) ++scratch->counts[code];
+  return sums;
+}
+
+double Total(const std::vector<RowSums>& rows, double RowSums::* member) {
+  return LaneSum(rows.size(), [&](std::size_t row) { return rows[row].*member; });
+}
+
+double Entropy(const std::vector<Scratch>& threads, double total) {
+  return LaneSum(std::tuple_size_v<CodeCounts>, [&](std::size_t code) {
+    std::int64_t count = 0;
+    for (const Scratch& thread : threads) count += thread.counts[code];
+    const double share = static_cast<double>(count) / total;
+    return count == 0 ? 0.0 : -share * std::log2(share);
+  });
+}
+
+// A quotient of sums of squares; nothing of nothing is no error.
+double Relative(double error, double reference) {
+  if (reference > 0) return error / reference;
+  return error > 0 ? std::numeric_limits<double>::infinity() : 0;
+}
+
+double SquaredEntries(const MatrixF& matrix) {
+  return SquaredNorm({matrix.data(), static_cast<std::size_t>(matrix.size())});
+}
+
+// sum (x w' - x w)^2 and sum (x w)^2 over all tokens and outputs. The difference of the weights is multiplied, not the
+// outputs subtracted, so that nothing cancels. One item is a tile of outputs with all tokens.
+void SumOutputs(const ConstMatrixView& weight, const QuantizedMatrix& quantized, const MatrixF& inputs,
+                ThreadPool* pool, double* squared_error, double* squared_output) {
+  const Index tiles = (weight.rows() + kOutputTile - 1) / kOutputTile;
+  std::vector<double> errors(static_cast<std::size_t>(tiles));
+  std::vector<double> outputs(static_cast<std::size_t>(tiles));
+  pool->ParallelFor(tiles, [&](Index tile, int) {
+    const Index first = tile * kOutputTile;
+    const Index rows = std::min(kOutputTile, weight.rows() - first);
+    MatrixF difference(rows, weight.cols());
+    DequantizeRows(quantized, first, difference);
+    difference -= weight.middleRows(first, rows);
+    for (Index token = 0; token < inputs.rows(); token += kTokenTile) {
+      const Index tokens = std::min(kTokenTile, inputs.rows() - token);
+      MatrixF product(tokens, rows);
+      MultiplyTransposed(inputs.middleRows(token, tokens), difference, product);
+      errors[static_cast<std::size_t>(tile)] += SquaredEntries(product);
+      MultiplyTransposed(inputs.middleRows(token, tokens), weight.middleRows(first, rows), product);
+      outputs[static_cast<std::size_t>(tile)] += SquaredEntries(product);
+    }
+  });
+  *squared_error = Sum(errors);
+  *squared_output = Sum(outputs);
+}
+
+}  // namespace
+
+LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& quantized, const LayerContext& layer) {
+  DAQ_CHECK(weight.rows() == quantized.out_features && weight.cols() == quantized.in_features && weight.size() > 0,
+            "the quantised form of this weight");
+  std::vector<RowSums> rows(static_cast<std::size_t>(weight.rows()));
+  std::vector<Scratch> threads(static_cast<std::size_t>(layer.pool->threads()));
+  layer.pool->ParallelFor((weight.rows() + kRowsPerItem - 1) / kRowsPerItem, [&](Index item, int worker) {
+    const Index end = std::min((item + 1) * kRowsPerItem, weight.rows());
+    for (Index row = item * kRowsPerItem; row < end; ++row) {
+      rows[static_cast<std::size_t>(row)] =
+          SumRow(weight, quantized, row, &threads[static_cast<std::size_t>(worker)]);
+    }
+  });
+  const auto weights = static_cast<double>(weight.size());
+  const auto row_count = static_cast<double>(weight.rows());
+  const auto groups = static_cast<double>(quantized.grid.scale.size());
+  LayerReport report;
+  report.layer = layer.name;
+  const double squared_error = Total(rows, &RowSums::squared_error);
+  report.weight_mse = squared_error / weights;
+  report.weight_relative_error = Relative(squared_error, Total(rows, &RowSums::squared_weight));
+  report.bits_per_weight = static_cast<double>(StoredBits(quantized)) / weights;
+  Index clipped = 0;
+  report.lowest_weight = rows.front().lowest;
+  report.highest_weight = rows.front().highest;
+  for (const RowSums& row : rows) {
+    clipped += row.clipped;
+    report.lowest_weight = std::min(report.lowest_weight, row.lowest);
+    report.highest_weight = std::max(report.highest_weight, row.highest);
+  }
+  report.clipped_share = static_cast<double>(clipped) / weights;
+  report.code_entropy_bits = Entropy(threads, weights);
+  report.dense_center = Total(rows, &RowSums::dense_center) / row_count;
+  report.dense_width = Total(rows, &RowSums::dense_width) / row_count;
+  report.range_center = Total(rows, &RowSums::range_center) / groups;
+  report.range_width = Total(rows, &RowSums::range_width) / groups;
+  if (layer.statistics != nullptr && layer.statistics->inputs.rows() > 0) {
+    const MatrixF& inputs = layer.statistics->inputs;
+    DAQ_CHECK(inputs.cols() == weight.cols(), "the inputs of this layer");
+    double squared_output_error = 0;
+    double squared_output = 0;
+    SumOutputs(weight, quantized, inputs, layer.pool, &squared_output_error, &squared_output);
+    report.output_mse = squared_output_error / (static_cast<double>(inputs.rows()) * row_count);
+    report.output_relative_error = Relative(squared_output_error, squared_output);
+  }
+  return report;
+}
+
+}  // namespace daq

@@ -1,0 +1,40 @@
+#include "methods/registry.h"
+
+#include "methods/range.h"
+#include "methods/rounding.h"
+#include "methods/transform.h"
+
+namespace daq {
+
+// Each part's own .cc file defines these two; the tables below name them.
+std::unique_ptr<Transform> MakeNone(const Settings& settings);
+std::span<const SettingSpec> MinMaxSettings();
+std::unique_ptr<Range> MakeMinMax(const Settings& settings);
+std::span<const SettingSpec> MseSettings();
+std::unique_ptr<Range> MakeMse(const Settings& settings);
+std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
+
+namespace {
+
+std::span<const SettingSpec> NoSettings() { return {}; }
+
+constexpr PartEntry<Transform> kTransforms[] = {
+    {"none", "weights are quantised as they are", NoSettings, MakeNone},
+};
+
+constexpr PartEntry<Range> kRanges[] = {
+    {"minmax", "from the smallest to the largest weight of the group", MinMaxSettings, MakeMinMax},
+    {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
+};
+
+constexpr PartEntry<Rounding> kRoundings[] = {
+    {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings, MakeNearest},
+};
+
+}  // namespace
+
+std::span<const PartEntry<Transform>> Transforms() { return kTransforms; }
+std::span<const PartEntry<Range>> Ranges() { return kRanges; }
+std::span<const PartEntry<Rounding>> Roundings() { return kRoundings; }
+
+}  // namespace daq

@@ -1,0 +1,23 @@
+// No transform: the block's weights are quantised as they are.
+#include <memory>
+
+#include "methods/registry.h"
+#include "methods/transform.h"
+
+namespace daq {
+namespace {
+
+class None final : public Transform {
+ public:
+  bool is_identity() const override { return true; }
+  bool needs_statistics() const override { return false; }
+  void Apply(TransformBlock*, const TransformContext&) const override {}
+};
+
+}  // namespace
+
+std::unique_ptr<Transform> MakeNone(const Settings& settings);
+
+std::unique_ptr<Transform> MakeNone(const Settings&) { return std::make_unique<None>(); }
+
+}  // namespace daq

@@ -1,0 +1,56 @@
+#include "base/file.h"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <functional>
+#include <iterator>
+
+#include "base/error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+namespace {
+
+std::string MessageOf(const std::function<void()>& action) {
+  try {
+    action();
+  } catch (const InputError& error) {
+    return error.what();
+  }
+  return "no InputError";
+}
+
+TEST(FileTest, WritesAtomicallyIntoNewFoldersAndReadsBack) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "a" / "b.txt";
+  WriteFileAtomically(file, "one");
+  WriteFileAtomically(file, std::string("two\0three", 9));
+  EXPECT_EQ(ReadFile(file), std::string("two\0three", 9));
+  // No temporary is left behind.
+  EXPECT_EQ(std::distance(std::filesystem::directory_iterator(file.parent_path()), {}), 1);
+}
+
+TEST(FileTest, NamesWhatCannotBeRead) {
+  const TemporaryFolder folder;
+  const std::string missing = (folder.path() / "missing").string();
+  EXPECT_EQ(MessageOf([&] { ReadFile(missing); }), missing + ": No such file or directory");
+  EXPECT_EQ(MessageOf([&] { ReadFile(folder.path()); }), folder.path().string() + ": this is a folder, expected a file");
+  EXPECT_EQ(MessageOf([&] { MappedFile{missing}; }), missing + ": No such file or directory");
+  std::ofstream(folder.path() / "empty").close();
+  EXPECT_EQ(MessageOf([&] { MappedFile{folder.path() / "empty"}; }),
+            (folder.path() / "empty").string() + ": the file is empty");
+}
+
+TEST(FileTest, MappedBytesStayReadableAfterRelease) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "data";
+  WriteFileAtomically(file, std::string(100000, 'x'));
+  const MappedFile mapped(file);
+  ASSERT_EQ(mapped.bytes().size(), 100000U);
+  mapped.Release(mapped.bytes().subspan(10, 90000));
+  for (const std::byte byte : mapped.bytes()) ASSERT_EQ(byte, std::byte{'x'});
+}
+
+}  // namespace
+}  // namespace daq

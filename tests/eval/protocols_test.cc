@@ -1,0 +1,276 @@
+#include "eval/protocols.h"
+
+#include <gtest/gtest.h>
+
+#include <cstdint>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "base/sha256.h"
+#include "eval/id_windows.h"
+#include "eval/window_cutting.h"
+#include "tests/support/shared.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/text_files.h"
+
+namespace daq {
+namespace {
+
+// A stand-in for a tokenizer: BOS = 1, then each byte is its own id. Counts the calls for each
+// text.
+struct ByteTokenizer {
+  std::vector<TokenId> operator()(std::string_view text) {
+    ++calls[std::string(text)];
+    std::vector<TokenId> ids = {1};
+    for (const char byte : text) ids.push_back(static_cast<unsigned char>(byte));
+    return ids;
+  }
+  std::map<std::string, int> calls;
+};
+
+TextRows RowsOfLengths(const std::vector<std::size_t>& lengths) {
+  TextRows rows;
+  char letter = 'a';
+  for (const std::size_t length : lengths) rows.Append(std::string(length, letter++));
+  return rows;
+}
+
+TEST(CutTextTest, CutsDisjointWindowsAndDropsTheRest) {
+  const TokenWindows windows = CutText("abcdefg", ByteTokenizer(), 3, std::nullopt, "x.txt");
+  EXPECT_EQ(windows.window_tokens, 3);
+  EXPECT_EQ(windows.ids,
+            (std::vector<TokenId>{1, 'a', 'b', 'c', 'd', 'e'}));  // BOS in the first window only
+  EXPECT_EQ(windows.count(), 2);
+  EXPECT_EQ(windows.text_sha256, Sha256Hex(std::string_view("abcdefg")));
+  EXPECT_EQ(windows.source, "x.txt");
+  // The ids as little-endian int32, written out by hand.
+  const std::string bytes("\1\0\0\0a\0\0\0b\0\0\0c\0\0\0d\0\0\0e\0\0\0", 24);
+  EXPECT_EQ(windows.ids_sha256, Sha256Hex(std::string_view(bytes)));
+}
+
+TEST(CutTextTest, KeepsTheFirstWindowsIfAsked) {
+  EXPECT_EQ(CutText("abcdefg", ByteTokenizer(), 2, 1, "x.txt").ids, (std::vector<TokenId>{1, 'a'}));
+  EXPECT_EQ(CutText("abcdefg", ByteTokenizer(), 2, 100, "x.txt").count(), 4);
+}
+
+TEST(CutTextTest, RefusesATextShorterThanAWindow) {
+  EXPECT_EQ(CutText("abc", ByteTokenizer(), 4, std::nullopt, "x.txt").count(), 1);
+  EXPECT_EQ(MessageOf([] { CutText("abc", ByteTokenizer(), 5, std::nullopt, "x.txt"); }),
+            "x.txt: the text is shorter than one window: 4 tokens, a window has 5");
+}
+
+TEST(RandomCropsTest, DrawsDocumentsThenOffsetsInTheAuthorsOrder) {
+  // By hand from random.Random(0): randint(0, 3) and, for a document that is long enough,
+  // randint(0, ids - 5).
+  ByteTokenizer bytes;
+  const TextRows rows = RowsOfLengths({2, 9, 1, 12});
+  PythonRandom random(0);
+  const TokenWindows windows = RandomCrops(rows, std::ref(bytes), 4, 6, random, "x.jsonl");
+  PythonRandom expected(0);
+  std::vector<TokenId> ids;
+  std::string text;
+  while (ids.size() < 24) {
+    const Index document = expected.RandInt(0, 3);
+    const std::vector<TokenId> all = ByteTokenizer()(rows.row(document));
+    if (all.size() < 4) continue;
+    if (all.size() == 4) FAIL() << "the case must not draw a document of one window exactly";
+    const auto begin = expected.RandInt(0, static_cast<std::int64_t>(all.size()) - 4 - 1);
+    ids.insert(ids.end(), all.begin() + begin, all.begin() + begin + 4);
+    text += rows.row(document);
+  }
+  EXPECT_EQ(windows.ids, ids);
+  EXPECT_EQ(windows.text_sha256, Sha256Hex(text));
+  for (const auto& [row, calls] : bytes.calls) EXPECT_EQ(calls, 1) << "tokenised again: " << row;
+}
+
+TEST(RandomCropsTest, FewerCropsAreTheFirstOnes) {
+  const TextRows rows = RowsOfLengths({2, 9, 1, 12, 30});
+  PythonRandom first(0);
+  PythonRandom second(0);
+  const TokenWindows many = RandomCrops(rows, ByteTokenizer(), 4, 20, first, "x.jsonl");
+  const TokenWindows few = RandomCrops(rows, ByteTokenizer(), 4, 3, second, "x.jsonl");
+  EXPECT_EQ(few.ids, std::vector<TokenId>(many.ids.begin(), many.ids.begin() + 12));
+}
+
+TEST(RandomCropsTest, RefusesADocumentOfExactlyOneWindow) {
+  PythonRandom random(0);
+  EXPECT_EQ(
+      MessageOf([&] { RandomCrops(RowsOfLengths({3}), ByteTokenizer(), 4, 1, random, "x.jsonl"); }),
+      "x.jsonl:1: a document of exactly 4 tokens was drawn, for which the protocol is not defined "
+      "(randint(0, -1) in its "
+      "authors' code); use other window_tokens than 4");
+}
+
+TEST(RandomCropsTest, RefusesDocumentsThatAreAllTooShort) {
+  PythonRandom random(0);
+  EXPECT_EQ(MessageOf([&] {
+              RandomCrops(RowsOfLengths({3, 7, 0}), ByteTokenizer(), 9, 1, random, "x.jsonl");
+            }),
+            "x.jsonl: none of the 3 documents has the 9 tokens of a window: the longest has 8");
+}
+
+class IdWindowsTest : public testing::Test {
+ protected:
+  TokenWindows Read(std::string_view content, std::optional<Index> max_windows = std::nullopt) {
+    return ReadIdWindows(WriteText(folder_.path(), "w.json", content), max_windows, 10);
+  }
+  std::string Message(std::string_view content) {
+    const std::string message = MessageOf([&] { Read(content); });
+    const std::string prefix = folder_.path().string() + "/";
+    return message.starts_with(prefix) ? message.substr(prefix.size()) : message;
+  }
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(IdWindowsTest, ReadsWindows) {
+  const std::string content = "{\"windows\": [[0, 9, 3], [4, 5, 6]]}\n";
+  const TokenWindows windows = Read(content);
+  EXPECT_EQ(windows.window_tokens, 3);
+  EXPECT_EQ(windows.ids, (std::vector<TokenId>{0, 9, 3, 4, 5, 6}));
+  EXPECT_EQ(windows.text_sha256, Sha256Hex(content));
+  EXPECT_EQ(Read(content, 1).ids, (std::vector<TokenId>{0, 9, 3}));
+  EXPECT_EQ(Read(content, 5).count(), 2);
+}
+
+TEST_F(IdWindowsTest, RefusesEverythingElse) {
+  EXPECT_EQ(Message("[[1, 2]]"), "w.json: expected an object, found a list");
+  EXPECT_EQ(Message("{}"), "w.json: windows: expected a list of one window or more, found nothing");
+  EXPECT_EQ(Message("{\"window\": []}"), "w.json: window: expected no key but windows, found []");
+  EXPECT_EQ(Message("{\"windows\": [[1, 2]], \"seed\": 1}"),
+            "w.json: seed: expected no key but windows, found 1");
+  EXPECT_EQ(Message("{\"windows\": [[1, 2]], \"windows\": [[3, 4]]}"),
+            "w.json:1: windows: expected a key once, found it twice");
+  EXPECT_EQ(Message("{\"windows\": []}"),
+            "w.json: windows: expected a list of one window or more, found []");
+  EXPECT_EQ(Message("{\"windows\": 3}"),
+            "w.json: windows: expected a list of one window or more, found 3");
+  EXPECT_EQ(Message("{\"windows\": [1, 2]}"),
+            "w.json: windows[0]: expected a list of ids, found 1");
+  EXPECT_EQ(Message("{\"windows\": [[1]]}"), "w.json: windows[0]: expected 2 ids or more, found 1");
+  EXPECT_EQ(Message("{\"windows\": [[1, 2], [1, 2, 3]]}"),
+            "w.json: windows[1]: expected 2 ids as in windows[0], found 3");
+  EXPECT_EQ(Message("{\"windows\": [[1, 10]]}"),
+            "w.json: windows[0][1]: expected an id in 0..9, found 10");
+  EXPECT_EQ(Message("{\"windows\": [[1, 2], [-1, 2]]}"),
+            "w.json: windows[1][0]: expected an id in 0..9, found -1");
+  EXPECT_EQ(Message("{\"windows\": [[1, 2.0]]}"),
+            "w.json: windows[0][1]: expected an id in 0..9, found 2.0");
+  EXPECT_EQ(Message("{\"windows\": [[1, 18446744073709551617]]}").substr(0, 51),
+            "w.json: windows[0][1]: expected an id in 0..9, foun");
+  // The syntax is eval/json_file's to check: here only that its errors come through.
+  EXPECT_TRUE(Message("{\"windows\":\n [[1, 2],\n [3, ]]}").starts_with("w.json:3: not JSON: "));
+  EXPECT_EQ(Message("{\"windows\": [[1, true]]}"),
+            "w.json: windows[0][1]: expected an id in 0..9, found true");
+}
+
+TEST(ProtocolsTest, AreFoundByTheirIds) {
+  std::vector<std::string> ids;
+  for (const ProtocolInfo& info : EvaluationProtocols()) {
+    ids.emplace_back(info.id);
+    EXPECT_EQ(FindEvaluationProtocol(info.id), &info);
+  }
+  EXPECT_EQ(ids, (std::vector<std::string>{"gptq-wikitext2", "gptq-c4", "gptq-c4-new", "ids"}));
+  EXPECT_EQ(FindEvaluationProtocol("gptq"), nullptr);
+}
+
+TEST(ProtocolsTest, IdsNeedNoTokenizer) {
+  const TemporaryFolder folder;
+  const auto path = WriteText(folder.path(), "w.json", "{\"windows\": [[1, 2, 3]]}");
+  const TokenWindows windows =
+      MakeEvaluationWindows({.protocol = "ids", .file = path, .max_windows = {}}, nullptr, 4);
+  EXPECT_EQ(windows.window_tokens, 3) << "the file's own, whatever the request says";
+}
+
+WindowRequest Request(const nlohmann::json& golden) {
+  return {.protocol = golden.at("protocol"),
+          .file = SharedPath(golden.at("file").get<std::string>()),
+          .window_tokens = golden.at("window_tokens"),
+          .max_windows = {}};
+}
+
+nlohmann::json Goldens() {
+  return nlohmann::json::parse(
+      ReadFile(std::filesystem::path(DAQ_SOURCE_DIR) / "tests/golden/protocols/protocols.json"));
+}
+
+// Real tokenizers on real texts, against an independent Python implementation of the protocols.
+TEST(SlowGoldenProtocolsTest, WindowsEqualTheScripts) {
+  DAQ_REQUIRE_SHARED("data/c4");
+  for (const nlohmann::json& golden : Goldens()) {
+    SCOPED_TRACE(golden.dump());
+    const Tokenizer tokenizer(SharedPath(golden.at("tokenizer").get<std::string>()));
+    const TokenWindows windows =
+        MakeEvaluationWindows(Request(golden), &tokenizer, tokenizer.vocab_size());
+    EXPECT_EQ(windows.count(), golden.at("windows").get<Index>());
+    EXPECT_EQ(windows.text_sha256, golden.at("text_sha256"));
+    EXPECT_EQ(windows.ids_sha256, golden.at("ids_sha256"));
+    EXPECT_EQ(std::vector<TokenId>(windows.ids.begin(), windows.ids.begin() + 8),
+              golden.at("first_ids").get<std::vector<TokenId>>());
+  }
+}
+
+// The windows that the methods' authors' own programs were run on.
+TEST(GoldenProtocolsTest, WikiText2OfTheDemoModelEqualsTheStoredWindows) {
+  DAQ_REQUIRE_SHARED("goldens/methods/eval_ids.json");
+  const Tokenizer tokenizer(SharedPath("demo-model/model"));
+  const WindowRequest request = {.protocol = "gptq-wikitext2",
+                                 .file = SharedPath("data/wikitext2/wiki.test.raw"),
+                                 .window_tokens = 512,
+                                 .max_windows = 128};
+  const WindowRequest stored = {
+      .protocol = "ids", .file = SharedPath("goldens/methods/eval_ids.json"), .max_windows = {}};
+  EXPECT_EQ(MakeEvaluationWindows(request, &tokenizer, 2048).ids,
+            MakeEvaluationWindows(stored, nullptr, 2048).ids);
+}
+
+TEST(SlowGoldenProtocolsTest, FewerC4WindowsAreTheFirstOnes) {
+  DAQ_REQUIRE_SHARED("data/c4");
+  const Tokenizer tokenizer(SharedPath("data/llama"));
+  for (const std::string protocol : {"gptq-c4", "gptq-c4-new"}) {
+    WindowRequest request = {.protocol = protocol,
+                             .file = SharedPath("data/c4/validation-shard0-first1025.json.gz"),
+                             .window_tokens = 512,
+                             .max_windows = 7};
+    const TokenWindows few = MakeEvaluationWindows(request, &tokenizer, 32000);
+    request.max_windows.reset();
+    const TokenWindows all = MakeEvaluationWindows(request, &tokenizer, 32000);
+    EXPECT_EQ(few.ids, std::vector<TokenId>(all.ids.begin(), all.ids.begin() + 7 * 512))
+        << protocol;
+  }
+}
+
+TEST(SlowGoldenProtocolsTest, TooFewC4DocumentsAreRefused) {
+  DAQ_REQUIRE_SHARED("data/c4");
+  const Tokenizer tokenizer(SharedPath("data/llama"));
+  const auto file = SharedPath("data/c4/validation-shard0-first1025.json.gz");
+  WindowRequest request = {
+      .protocol = "gptq-c4-new", .file = file, .window_tokens = 4096, .max_windows = {}};
+  // 574,341 tokens are 140 windows of 4096.
+  EXPECT_EQ(MessageOf([&] { MakeEvaluationWindows(request, &tokenizer, 32000); }),
+            file.string() +
+                ": the first 1100 documents are needed, found 1025, which give 140 of 256 windows "
+                "of 4096 tokens");
+  request.max_windows = 140;
+  EXPECT_EQ(MakeEvaluationWindows(request, &tokenizer, 32000).count(), 140);
+}
+
+TEST(GoldenProtocolsTest, ATokenizerOfAnotherModelIsRefused) {
+  DAQ_REQUIRE_SHARED("data/llama");
+  const Tokenizer tokenizer(SharedPath("data/llama"));
+  const TemporaryFolder folder;
+  const auto file = WriteText(folder.path(), "a.txt", "Hello world 123");
+  const WindowRequest request = {
+      .protocol = "gptq-wikitext2", .file = file, .window_tokens = 2, .max_windows = {}};
+  EXPECT_EQ(MessageOf([&] { MakeEvaluationWindows(request, &tokenizer, 512); }),
+            file.string() +
+                ": token 1 of window 0 has id 15043, the model has ids 0..511: the tokenizer is "
+                "not the model's");
+}
+
+}  // namespace
+}  // namespace daq
