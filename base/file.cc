@@ -11,6 +11,7 @@
 #include <cstring>
 #include <fstream>
 #include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -40,7 +41,8 @@ class Descriptor {
 }  // namespace
 
 std::string ReadFile(const std::filesystem::path& path) {
-  if (std::filesystem::is_directory(path)) throw InputError({path.string()}, "this is a folder, expected a file");
+  std::error_code no_such_path;  // then opening it says why
+  if (std::filesystem::is_directory(path, no_such_path)) throw InputError({path.string()}, "this is a folder, expected a file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw InputError({path.string()}, std::strerror(errno));
   std::string content(std::istreambuf_iterator<char>(in), {});

@@ -38,8 +38,10 @@ std::uint64_t ParseByteSize(std::string_view text, const FileLocation& where,
     if (number > std::numeric_limits<std::uint64_t>::max() / unit.bytes) break;
     return number * unit.bytes;
   }
-  throw InputError(where, key, "a size such as 12GiB (a whole number and B, KB, MB, GB, TB, KiB, MiB, GiB or TiB)",
-                   text.empty() ? "nothing" : DescribeScalar(text, /*quoted=*/false));
+  throw InputError(
+      where, key,
+      "a size such as 12GiB (a whole number and B, KB, MB, GB, TB, KiB, MiB, GiB or TiB)",
+      text.empty() ? "nothing" : DescribeScalar(text, /*quoted=*/false));
 }
 
 }  // namespace daq

@@ -96,7 +96,7 @@ int FetchCommand(const Arguments& arguments) {
   progress.Finish();
   for (const FetchedFile& file : files) {
     fmt::print("{}: {}\n", file.path.string(),
-               file.already_there ? "already there, hash right"
+               file.already_there ? "already there, unchanged"
                : file.published   ? "fetched, hash right"
                                   : fmt::format("fetched; no published hash to check by, sha256 {} kept beside it", file.sha256));
   }

@@ -53,11 +53,13 @@ constexpr ConfigKey kKeys[] = {
 // clang-format on
 
 template <typename Part>
-void AppendSettings(std::string_view parent, std::span<const PartEntry<Part>> entries, std::vector<std::string>* paths) {
+void AppendSettings(std::string_view parent, std::span<const PartEntry<Part>> entries,
+                    std::vector<std::string>* paths) {
   for (const PartEntry<Part>& entry : entries) {
     for (const SettingSpec& spec : entry.settings()) {
       std::string path = fmt::format("{}.{}", parent, spec.name);
-      if (std::find(paths->begin(), paths->end(), path) == paths->end()) paths->push_back(std::move(path));
+      if (std::find(paths->begin(), paths->end(), path) == paths->end())
+        paths->push_back(std::move(path));
     }
   }
 }
@@ -71,13 +73,15 @@ std::vector<std::string_view> KeysBelow(std::string_view parent) {
   for (const ConfigKey& key : kKeys) {
     const std::size_t dot = key.path.rfind('.');
     const std::string_view above = dot == std::string_view::npos ? "" : key.path.substr(0, dot);
-    if (above == parent) names.push_back(dot == std::string_view::npos ? key.path : key.path.substr(dot + 1));
+    if (above == parent)
+      names.push_back(dot == std::string_view::npos ? key.path : key.path.substr(dot + 1));
   }
   return names;
 }
 
 std::string_view MeaningOf(std::string_view path) {
-  const auto* found = std::find_if(std::begin(kKeys), std::end(kKeys), [&](const ConfigKey& key) { return key.path == path; });
+  const auto* found = std::find_if(std::begin(kKeys), std::end(kKeys),
+                                   [&](const ConfigKey& key) { return key.path == path; });
   DAQ_CHECK(found != std::end(kKeys), path);
   return found->meaning;
 }

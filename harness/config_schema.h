@@ -6,10 +6,10 @@
 
 namespace daq {
 
-// A key that a config may hold. The readers take the keys they know, `sweep:` the paths it accepts, and
-// `plan --explain` the meanings from this table; a test holds configs/README.md to it. So a new key is a row here, the
-// line that reads it, and its paragraph there. The settings of transforms, ranges and roundings are not rows: they
-// come from the registry of methods.
+// A key that a config may hold. The readers take the keys they know, `sweep:` the paths it accepts,
+// and `plan --explain` the meanings from this table; a test holds configs/README.md to it. So a new
+// key is a row here, the line that reads it, and its paragraph there. The settings of transforms,
+// ranges and roundings are not rows: they come from the registry of methods.
 struct ConfigKey {
   std::string_view path;  // "evaluate.window_tokens": list items have no part of their own
   bool sweepable;         // may stand under `sweep:`
@@ -24,8 +24,8 @@ std::vector<std::string_view> KeysBelow(std::string_view parent);
 // What the key of that path means.
 std::string_view MeaningOf(std::string_view path);
 
-// Every path that may stand under `sweep:`: the sweepable keys and "recipes.range.<setting>" (transform, rounding
-// likewise) for every setting that a registered part has.
+// Every path that may stand under `sweep:`: the sweepable keys and "recipes.range.<setting>"
+// (transform, rounding likewise) for every setting that a registered part has.
 std::vector<std::string> SweepPaths();
 
 }  // namespace daq

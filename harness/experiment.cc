@@ -17,23 +17,24 @@
 namespace daq {
 namespace {
 
-// Refuses what only shows beside the rest of the config: a method without the data it looks at, and the same
-// quantiser twice, which would be one row of the table and not the two that were meant.
+// Refuses what only shows beside the rest of the config: a method without the data it looks at, and
+// the same quantiser twice, which would be one row of the table and not the two that were meant.
 class RecipeChecks {
  public:
   explicit RecipeChecks(bool has_calibration) : has_calibration_(has_calibration) {}
 
   void Check(const YamlValue& value, const Recipe& recipe) {
     if (!has_calibration_ && NeedsCalibration(recipe)) {
-      throw InputError(value.where(), value.path(),
-                       fmt::format("a calibration, because {} looks at layer inputs", MethodLabel(recipe)),
-                       "calibration: none");
+      throw InputError(
+          value.where(), value.path(),
+          fmt::format("a calibration, because {} looks at layer inputs", MethodLabel(recipe)),
+          "calibration: none");
     }
     const auto [first, is_new] = seen_.emplace(RecipeContent(recipe).dump(), value);
     if (!is_new) {
       throw InputError(value.where(), value.path(), "every quantiser once",
-                       fmt::format("{}, which is {} on line {}", RecipeLabel(recipe), first->second.path(),
-                                   first->second.where().line));
+                       fmt::format("{}, which is {} on line {}", RecipeLabel(recipe),
+                                   first->second.path(), first->second.where().line));
     }
   }
 
@@ -51,9 +52,11 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   if (const std::optional<YamlValue> calibration = map.Find("calibration")) {
     point.calibration = ReadCalibration(*calibration, folder);
   }
-  point.evaluations = ReadEvaluations(map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
+  point.evaluations = ReadEvaluations(
+      map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
   RecipeChecks checks(point.calibration.has_value());
-  constexpr std::string_view kRecipes = "a list of recipes such as [fp16, {method: rtn, format: nf4}]";
+  constexpr std::string_view kRecipes =
+      "a list of recipes such as [fp16, {method: rtn, format: nf4}]";
   for (const YamlValue& value : map.Get("recipes", kRecipes).List(kRecipes)) {
     point.recipes.push_back({.recipe = ReadRecipe(value), .where = value.where()});
     checks.Check(value, point.recipes.back().recipe);
@@ -65,8 +68,8 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
 }
 
 // Adds which point of the sweep has the mistake, unless the config has it without the sweep too.
-InputError AtPoint(const InputError& error, const YamlDocument& document, const std::filesystem::path& folder,
-                   const Sweep& sweep, std::size_t point) {
+InputError AtPoint(const InputError& error, const YamlDocument& document,
+                   const std::filesystem::path& folder, const Sweep& sweep, std::size_t point) {
   if (sweep.line() == 0) return error;
   try {
     ReadPoint(document, folder);
@@ -77,14 +80,16 @@ InputError AtPoint(const InputError& error, const YamlDocument& document, const 
   for (const auto& [key, value] : sweep.Label(point)) {
     label.append(fmt::format("{}{}: {}", label.empty() ? "" : ", ", key, ShortText(value)));
   }
-  return InputError(fmt::format("{} (in the sweep of line {}, at {})", error.what(), sweep.line(), label));
+  return InputError(
+      fmt::format("{} (in the sweep of line {}, at {})", error.what(), sweep.line(), label));
 }
 
 }  // namespace
 
 ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::path& path) {
   const YamlDocument document = ParseYaml(text, path.string());
-  ExperimentFile file{.name = path.stem().string(), .path = path, .memory_budget_bytes = {}, .points = {}};
+  ExperimentFile file{
+      .name = path.stem().string(), .path = path, .memory_budget_bytes = {}, .points = {}};
   const Sweep sweep(document);
   for (std::size_t i = 0; i < sweep.points(); ++i) {
     const YamlDocument at_point = sweep.Document(i);
@@ -101,6 +106,8 @@ ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::pat
   return file;
 }
 
-ExperimentFile ReadExperimentFile(const std::filesystem::path& path) { return ParseExperiment(ReadFile(path), path); }
+ExperimentFile ReadExperimentFile(const std::filesystem::path& path) {
+  return ParseExperiment(ReadFile(path), path);
+}
 
 }  // namespace daq

@@ -67,7 +67,7 @@ struct ExperimentFile {
   std::vector<Experiment> points;
 };
 
-// Reads a config strictly (docs/config.md lists every key). Throws InputError with file, line, key, expected and
+// Reads a config strictly (configs/README.md has every key). Throws InputError with file, line, key, expected and
 // found for an unknown, duplicate, missing or mistyped key or value, and names the nearest known one.
 ExperimentFile ReadExperimentFile(const std::filesystem::path& path);
 

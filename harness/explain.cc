@@ -25,8 +25,10 @@ class Shared {
   };
 
   void Add(const Thing& thing, std::size_t point) {
-    auto found = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) { return entry.thing == thing; });
-    if (found == entries_.end()) found = entries_.insert(entries_.end(), {.thing = thing, .points = {}});
+    auto found = std::find_if(entries_.begin(), entries_.end(),
+                              [&](const Entry& entry) { return entry.thing == thing; });
+    if (found == entries_.end())
+      found = entries_.insert(entries_.end(), {.thing = thing, .points = {}});
     found->points.push_back(point);
   }
 
@@ -52,15 +54,19 @@ std::string PointsNote(const std::vector<std::size_t>& points, std::size_t all) 
 
 std::string Heading(std::string_view name) { return fmt::format("     {:<16}", name); }
 
-std::string Line(std::string_view name, std::string_view value, bool is_default, std::string_view path) {
-  return WrappedText(Heading(name), fmt::format("{} ({}): {}", value, is_default ? "default" : "config", MeaningOf(path)));
+std::string Line(std::string_view name, std::string_view value, bool is_default,
+                 std::string_view path) {
+  return WrappedText(
+      Heading(name),
+      fmt::format("{} ({}): {}", value, is_default ? "default" : "config", MeaningOf(path)));
 }
 
 std::string ExplainSource(const TextSource& source, bool is_default) {
-  const std::string text = source.file.empty()
-                               ? fmt::format("{} of dataset {}", source.dataset_file, source.dataset)
-                               : "file " + source.file.string();
-  return WrappedText(Heading("text"), fmt::format("{} ({})", text, is_default ? "default" : "config"));
+  const std::string text =
+      source.file.empty() ? fmt::format("{} of dataset {}", source.dataset_file, source.dataset)
+                          : "file " + source.file.string();
+  return WrappedText(Heading("text"),
+                     fmt::format("{} ({})", text, is_default ? "default" : "config"));
 }
 
 std::string ExplainEvaluation(const EvaluationRequest& request) {
@@ -68,14 +74,15 @@ std::string ExplainEvaluation(const EvaluationRequest& request) {
   const EvaluationRequest usual;
   const bool usual_source = request.source.file.empty() && request.source.dataset == info.dataset &&
                             request.source.dataset_file == info.dataset_file;
-  std::string text =
-      WrappedText(Heading("protocol"), fmt::format("{}: {}. Source: {}", info.id, info.summary, info.source));
+  std::string text = WrappedText(
+      Heading("protocol"), fmt::format("{}: {}. Source: {}", info.id, info.summary, info.source));
   text.append(ExplainSource(request.source, usual_source));
   if (request.protocol != "ids") {
     text.append(Line("window_tokens", std::to_string(request.window_tokens),
                      request.window_tokens == usual.window_tokens, "evaluate.window_tokens"));
   }
-  return text.append(Line("max_windows", request.max_windows ? std::to_string(*request.max_windows) : "all",
+  return text.append(Line("max_windows",
+                          request.max_windows ? std::to_string(*request.max_windows) : "all",
                           !request.max_windows, "evaluate.max_windows"));
 }
 
@@ -83,12 +90,14 @@ std::string ExplainCalibration(const CalibrationRequest& request) {
   const CalibrationRequest usual;
   std::string text = Line("protocol", request.protocol, false, "calibration.protocol");
   text.append(ExplainSource(request.source, /*is_default=*/false));
-  text.append(Line("windows", std::to_string(request.windows), request.windows == usual.windows, "calibration.windows"));
+  text.append(Line("windows", std::to_string(request.windows), request.windows == usual.windows,
+                   "calibration.windows"));
   if (request.protocol != "ids") {
     text.append(Line("window_tokens", std::to_string(request.window_tokens),
                      request.window_tokens == usual.window_tokens, "calibration.window_tokens"));
   }
-  return text.append(Line("seed", std::to_string(request.seed), request.seed == usual.seed, "calibration.seed"));
+  return text.append(
+      Line("seed", std::to_string(request.seed), request.seed == usual.seed, "calibration.seed"));
 }
 
 std::string ExplainSweep(const ExperimentFile& experiment) {
@@ -119,18 +128,21 @@ std::string Explain(const ExperimentFile& experiment) {
     for (const RecipeRequest& request : point.recipes) recipes.Add(request.recipe, i);
   }
   const std::size_t all = experiment.points.size();
-  std::string text = fmt::format("# {}: {} with every default\n\n", experiment.path.string(), experiment.name);
+  std::string text =
+      fmt::format("# {}: {} with every default\n\n", experiment.path.string(), experiment.name);
   for (const auto& [model, points] : models.entries()) {
     text.append(fmt::format("model          {}{}\n", model, PointsNote(points, all)));
   }
-  text.append(experiment.memory_budget_bytes
-                  ? fmt::format("memory_budget  {} bytes (config)\n", *experiment.memory_budget_bytes)
-                  : "memory_budget  70 % of the machine's memory (default)\n");
+  text.append(
+      experiment.memory_budget_bytes
+          ? fmt::format("memory_budget  {} bytes (config)\n", *experiment.memory_budget_bytes)
+          : "memory_budget  70 % of the machine's memory (default)\n");
   text.append(ExplainSweep(experiment));
   text.append("\nRecipes\n");
   int number = 0;
   for (const auto& [recipe, points] : recipes.entries()) {
-    text.append(fmt::format("  {}. {}{}\n", ++number, RecipeLabel(recipe), PointsNote(points, all)));
+    text.append(
+        fmt::format("  {}. {}{}\n", ++number, RecipeLabel(recipe), PointsNote(points, all)));
     text.append(ExplainRecipe(recipe));
   }
   text.append("\nEvaluations\n");
@@ -142,7 +154,8 @@ std::string Explain(const ExperimentFile& experiment) {
   text.append("\nCalibration\n");
   number = 0;
   for (const auto& [request, points] : calibrations.entries()) {
-    text.append(fmt::format("  {}. {}{}\n", ++number, request ? request->protocol : "none", PointsNote(points, all)));
+    text.append(fmt::format("  {}. {}{}\n", ++number, request ? request->protocol : "none",
+                            PointsNote(points, all)));
     if (request) text.append(ExplainCalibration(*request));
   }
   return text;

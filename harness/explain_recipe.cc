@@ -13,8 +13,10 @@ namespace {
 
 std::string Heading(std::string_view name) { return fmt::format("     {:<16}", name); }
 
-// Who chose a value. A config that writes out what would hold anyway is not told from one that does not.
-std::string_view ChosenBy(const SettingSpec& spec, const SettingValue& value, const Settings& of_preset) {
+// Who chose a value. A config that writes out what would hold anyway is not told from one that does
+// not.
+std::string_view ChosenBy(const SettingSpec& spec, const SettingValue& value,
+                          const Settings& of_preset) {
   const auto preset = of_preset.find(spec.name);
   if (preset != of_preset.end() && preset->second == value) return "method";
   if (preset == of_preset.end() && spec.default_value == value) return "default";
@@ -22,16 +24,18 @@ std::string_view ChosenBy(const SettingSpec& spec, const SettingValue& value, co
 }
 
 template <typename Part>
-std::string ExplainPart(std::string_view title, std::span<const PartEntry<Part>> entries, const PartChoice& choice,
-                        const Settings& of_preset) {
+std::string ExplainPart(std::string_view title, std::span<const PartEntry<Part>> entries,
+                        const PartChoice& choice, const Settings& of_preset) {
   const PartEntry<Part>* entry = FindPart(entries, choice.name);
   DAQ_CHECK(entry != nullptr, "a recipe's parts are registered");
-  std::string text = WrappedText(Heading(title), fmt::format("{}: {}", entry->name, entry->summary));
+  std::string text =
+      WrappedText(Heading(title), fmt::format("{}: {}", entry->name, entry->summary));
   for (const SettingSpec& spec : entry->settings()) {
     const SettingValue& value = choice.settings.at(std::string(spec.name));
-    text.append(WrappedText(Heading("") + "- ",
-                            fmt::format("{} = {} ({}): {}. Source: {}", spec.name, ToString(value),
-                                        ChosenBy(spec, value, of_preset), spec.meaning, spec.source)));
+    text.append(
+        WrappedText(Heading("") + "- ",
+                    fmt::format("{} = {} ({}): {}. Source: {}", spec.name, ToString(value),
+                                ChosenBy(spec, value, of_preset), spec.meaning, spec.source)));
   }
   return text;
 }
@@ -44,25 +48,31 @@ std::string ExplainCodebook(const Format& format) {
     summary = info.summary;
     source = info.source;
   }
-  std::string text = WrappedText(Heading("format"), fmt::format("{}: {}, {} bits a code. Source: {}", format.codebook.name,
-                                                                 summary, format.codebook.bits, source));
+  std::string text = WrappedText(
+      Heading("format"), fmt::format("{}: {}, {} bits a code. Source: {}", format.codebook.name,
+                                     summary, format.codebook.bits, source));
   if (format.codebook.integer) {
-    return text.append(WrappedText(Heading("") + "- ", fmt::format("values = the integers from {} to {}",
-                                                                   format.codebook.first(), format.codebook.last())));
+    return text.append(WrappedText(Heading("") + "- ",
+                                   fmt::format("values = the integers from {} to {}",
+                                               format.codebook.first(), format.codebook.last())));
   }
-  return text.append(WrappedText(Heading("") + "- ", fmt::format("values = {}", fmt::join(format.codebook.values, " "))));
+  return text.append(WrappedText(
+      Heading("") + "- ", fmt::format("values = {}", fmt::join(format.codebook.values, " "))));
 }
 
 std::string ExplainFormat(const Format& format) {
   const bool usual_symmetry = format.symmetric == !format.codebook.integer;
   std::string text = ExplainCodebook(format);
-  text.append(WrappedText(Heading("") + "- ",
-                          fmt::format("group = {} ({}): {}",
-                                      format.group_size == 0 ? "channel" : std::to_string(format.group_size),
-                                      format.group_size == 0 ? "default" : "config", MeaningOf("recipes.format.group"))));
+  text.append(WrappedText(
+      Heading("") + "- ",
+      fmt::format("group = {} ({}): {}",
+                  format.group_size == 0 ? "channel" : std::to_string(format.group_size),
+                  format.group_size == 0 ? "default" : "config",
+                  MeaningOf("recipes.format.group"))));
   return text.append(WrappedText(
-      Heading("") + "- ", fmt::format("symmetric = {} ({}): {}", format.symmetric, usual_symmetry ? "default" : "config",
-                                      MeaningOf("recipes.format.symmetric"))));
+      Heading("") + "- ",
+      fmt::format("symmetric = {} ({}): {}", format.symmetric,
+                  usual_symmetry ? "default" : "config", MeaningOf("recipes.format.symmetric"))));
 }
 
 }  // namespace
@@ -80,7 +90,8 @@ std::string ExplainRecipe(const Recipe& recipe) {
   const Preset& usual = preset ? *preset : none;
   text.append(ExplainPart("transform", Transforms(), recipe.transform, usual.transform_settings));
   text.append(ExplainPart("range", Ranges(), recipe.range, usual.range_settings));
-  text.append(WrappedText(Heading("") + "- ", "so: " + MakeParts(recipe).range->Explain(recipe.format)));
+  text.append(
+      WrappedText(Heading("") + "- ", "so: " + MakeParts(recipe).range->Explain(recipe.format)));
   text.append(ExplainPart("rounding", Roundings(), recipe.rounding, usual.rounding_settings));
   return text.append(ExplainFormat(recipe.format));
 }

@@ -33,12 +33,14 @@ Codebook ReadCustomCodebook(const YamlValue& value) {
   const YamlValue name = map.Get("name", "a name for the code book");
   const std::string label = ReadLabel(name);
   // "int4-sym" is what tables call a symmetric int4.
-  if (label.ends_with("-sym") || label.ends_with("-asym")) name.Refuse("a name that does not end in -sym or -asym");
+  if (label.ends_with("-sym") || label.ends_with("-asym"))
+    name.Refuse("a name that does not end in -sym or -asym");
   if (FindCodebook(label, false)) name.Refuse("a name that no built-in code book has");
   const YamlValue list = map.Get("values", "a list of 2 to 256 numbers");
   std::vector<double> values;
   constexpr double kLargest = std::numeric_limits<double>::max();
-  for (const YamlValue& item : list.List("a list of 2 to 256 numbers")) values.push_back(item.Number(-kLargest, kLargest));
+  for (const YamlValue& item : list.List("a list of 2 to 256 numbers"))
+    values.push_back(item.Number(-kLargest, kLargest));
   map.Finish("in a code book");
   return CustomCodebook(label, values, list.where(), list.path());
 }
@@ -58,8 +60,8 @@ std::string ReadLabel(const YamlValue& value) {
   constexpr std::string_view kExpected = "a name of 1 to 64 letters, digits and . _ + -";
   const std::string& text = value.Text(kExpected);
   const bool usable = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-           c == '+' || c == '-';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
+           c == '_' || c == '+' || c == '-';
   });
   if (!usable || text.size() > kMaxLabel) value.Refuse(kExpected);
   return text;
@@ -74,7 +76,8 @@ Format ReadFormat(const YamlValue& value) {
     return format;
   }
   if (value.IsList()) value.Refuse("one format (several go under sweep: recipes.format)");
-  YamlMap map(value, "a code book's name or a map with codebook, group, symmetric", KeysBelow("recipes.format"));
+  YamlMap map(value, "a code book's name or a map with codebook, group, symmetric",
+              KeysBelow("recipes.format"));
   const YamlValue codebook = map.Get("codebook", OneOf(CodebookNames()));
   const std::optional<YamlValue> symmetric = map.Find("symmetric");
   const std::optional<YamlValue> group = map.Find("group");

@@ -41,7 +41,8 @@ std::string_view NearestName(std::string_view name, std::span<const std::string_
     const std::size_t longer = std::max(name.size(), candidate.size());
     const std::size_t shorter = std::min(name.size(), candidate.size());
     const bool begins = name.size() >= 3 && candidate.starts_with(name);
-    if (longer - shorter > longer / 2 && !begins) continue;  // also keeps a hostile, endless name from costing time
+    if (longer - shorter > longer / 2 && !begins)
+      continue;  // also keeps a hostile, endless name from costing time
     const std::size_t distance = EditDistance(name, candidate);
     if ((distance > longer / 2 && !begins) || (!nearest.empty() && distance >= least)) continue;
     nearest = candidate;

@@ -38,9 +38,11 @@ std::vector<std::string_view> PartNames(std::span<const PartEntry<Part>> entries
 SettingValue ReadSetting(const YamlValue& value, const SettingSpec& spec) {
   if (std::holds_alternative<bool>(spec.default_value)) return value.Bool();
   if (std::holds_alternative<std::int64_t>(spec.default_value)) {
-    return value.Integer(static_cast<std::int64_t>(spec.lowest), static_cast<std::int64_t>(spec.highest));
+    return value.Integer(static_cast<std::int64_t>(spec.lowest),
+                         static_cast<std::int64_t>(spec.highest));
   }
-  if (std::holds_alternative<double>(spec.default_value)) return value.Number(spec.lowest, spec.highest);
+  if (std::holds_alternative<double>(spec.default_value))
+    return value.Number(spec.lowest, spec.highest);
   return std::string(value.Name(spec.choices));
 }
 
@@ -78,17 +80,18 @@ PartChoice ReadPart(const YamlValue& value, std::span<const PartEntry<Part>> ent
 
 // Settings of a part that a preset names: the config may change them, but not the part.
 template <typename Part>
-void OverridePart(YamlMap* map, std::string_view key, std::span<const PartEntry<Part>> entries, const Preset& preset,
-                  PartChoice* choice) {
+void OverridePart(YamlMap* map, std::string_view key, std::span<const PartEntry<Part>> entries,
+                  const Preset& preset, PartChoice* choice) {
   const std::optional<YamlValue> value = map->Find(key);
   if (!value) return;
   const PartEntry<Part>* entry = FindPart<Part>(entries, choice->name);
   DAQ_CHECK(entry != nullptr, "a preset names registered parts");
   const std::string expected =
-      fmt::format("a map of settings of {} (method {} names it; for another part leave out method)", entry->name,
-                  preset.name);
+      fmt::format("a map of settings of {} (method {} names it; for another part leave out method)",
+                  entry->name, preset.name);
   if (!value->IsMap() || value->Child("name")) value->Refuse(expected);
-  if (entry->settings().empty()) value->Refuse(fmt::format("no such key, because {} has no settings", entry->name));
+  if (entry->settings().empty())
+    value->Refuse(fmt::format("no such key, because {} has no settings", entry->name));
   YamlMap settings(*value, expected, SettingNames(entry->settings()));
   ReadSettings(&settings, entry->settings(), &choice->settings);
 }
@@ -101,7 +104,8 @@ void OverrideParts(YamlMap* map, const Preset& preset, Recipe* recipe) {
 
 void ReadParts(YamlMap* map, Recipe* recipe) {
   recipe->method = "custom";
-  if (!map->Has("range") && !map->Has("rounding")) map->Refuse("method, or range and rounding", "none of them");
+  if (!map->Has("range") && !map->Has("rounding"))
+    map->Refuse("method, or range and rounding", "none of them");
   recipe->transform = ChoosePart(*FindPart<Transform>(Transforms(), "none"), {});
   if (const std::optional<YamlValue> transform = map->Find("transform")) {
     recipe->transform = ReadPart(*transform, Transforms());
@@ -139,7 +143,8 @@ Recipe ReadRecipe(const YamlValue& value) {
   } else {
     ReadParts(&map, &recipe);
   }
-  const YamlValue format = map.Get("format", "a format such as nf4 or {codebook: int4, group: 128}");
+  const YamlValue format =
+      map.Get("format", "a format such as nf4 or {codebook: int4, group: 128}");
   recipe.format = ReadFormat(format);
   map.Finish("in a recipe");
   CheckParts(value, format, recipe);

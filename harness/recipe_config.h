@@ -4,9 +4,9 @@
 
 namespace daq {
 
-// An item of `recipes:` with every default filled in: `fp16`, {method: PRESET, format: ...} with settings that
-// override the preset's, or spelled out as {transform, range, rounding, format}. Throws InputError for anything else,
-// and if the range cannot serve the format.
+// An item of `recipes:` with every default filled in: `fp16`, {method: PRESET, format: ...} with
+// settings that override the preset's, or spelled out as {transform, range, rounding, format}.
+// Throws InputError for anything else, and if the range cannot serve the format.
 Recipe ReadRecipe(const YamlValue& value);
 
 // `format:` of a recipe: a code book's name, or {codebook, group, symmetric}.

@@ -34,11 +34,13 @@ std::vector<std::string_view> SplitPath(std::string_view path) {
   }
 }
 
-// The key that a bare name stands for where a map may stand: `format: nf4` is `format: {codebook: nf4}`.
+// The key that a bare name stands for where a map may stand: `format: nf4` is `format: {codebook:
+// nf4}`.
 std::string_view ShorthandKey(std::string_view path) {
   if (path == "evaluate") return "protocol";
   if (path == "recipes.format") return "codebook";
-  if (path == "recipes.transform" || path == "recipes.range" || path == "recipes.rounding") return "name";
+  if (path == "recipes.transform" || path == "recipes.range" || path == "recipes.rounding")
+    return "name";
   return "";
 }
 
@@ -81,16 +83,19 @@ std::size_t Write(YamlNode* node, const std::string& path, std::span<const std::
     }
     return places;
   }
-  if (node->kind == YamlNode::Kind::kScalar && !ShorthandKey(path).empty()) ExpandShorthand(path, node);
+  if (node->kind == YamlNode::Kind::kScalar && !ShorthandKey(path).empty())
+    ExpandShorthand(path, node);
   if (node->kind != YamlNode::Kind::kMap) return 0;
   YamlNode* child = node->Find(rest.front());
   if (child == nullptr) {
     // `calibration.windows` sets the windows of a calibration; it does not make one.
     if (path.empty() && rest.size() > 1) return 0;
-    node->children.push_back({.kind = YamlNode::Kind::kMap, .key = std::string(rest.front()), .key_line = value.line});
+    node->children.push_back(
+        {.kind = YamlNode::Kind::kMap, .key = std::string(rest.front()), .key_line = value.line});
     child = &node->children.back();
   }
-  const std::string child_path = path.empty() ? std::string(rest.front()) : fmt::format("{}.{}", path, rest.front());
+  const std::string child_path =
+      path.empty() ? std::string(rest.front()) : fmt::format("{}.{}", path, rest.front());
   // What the value makes of a whole format or range is reported where the value stands.
   if (rest.size() > 1 && !path.empty()) child->line = value.line;
   return Write(child, child_path, rest.subspan(1), value);
@@ -115,13 +120,15 @@ Sweep::Sweep(const YamlDocument& document) : document_(&document) {
     points_ *= axis.children.size();
     nodes *= axis.children.size();
     if (points_ > kMaxPoints) map.Refuse(fmt::format("at most {} points", kMaxPoints), "more");
-    if (nodes > kMaxNodes) map.Refuse(fmt::format("at most {} values in all points together", kMaxNodes), "more");
+    if (nodes > kMaxNodes)
+      map.Refuse(fmt::format("at most {} values in all points together", kMaxNodes), "more");
     axes_.push_back({.path = axis.key, .values = &axis});
   }
 }
 
 const YamlNode& Sweep::ValueAt(std::size_t axis, std::size_t point) const {
-  for (std::size_t later = axes_.size() - 1; later > axis; --later) point /= axes_[later].values->children.size();
+  for (std::size_t later = axes_.size() - 1; later > axis; --later)
+    point /= axes_[later].values->children.size();
   const std::vector<YamlNode>& values = axes_[axis].values->children;
   return values[point % values.size()];
 }

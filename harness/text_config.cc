@@ -31,11 +31,14 @@ std::vector<std::string_view> FileNames(std::string_view dataset) {
   return names;
 }
 
-TextSource FileSource(const YamlValue& file, std::string_view expected, const std::filesystem::path& folder) {
-  return {.file = (folder / file.Text(expected)).lexically_normal(), .dataset = {}, .dataset_file = {}};
+TextSource FileSource(const YamlValue& file, std::string_view expected,
+                      const std::filesystem::path& folder) {
+  return {
+      .file = (folder / file.Text(expected)).lexically_normal(), .dataset = {}, .dataset_file = {}};
 }
 
-// The text of a protocol: `file`, or a dataset's file; `usual` is the protocol's own, which may be none.
+// The text of a protocol: `file`, or a dataset's file; `usual` is the protocol's own, which may be
+// none.
 TextSource ReadSource(YamlMap* map, const TextSource& usual, const std::filesystem::path& folder) {
   if (const std::optional<YamlValue> file = map->Find("file")) {
     for (const std::string_view key : {"dataset", "dataset_file"}) {
@@ -50,10 +53,12 @@ TextSource ReadSource(YamlMap* map, const TextSource& usual, const std::filesyst
     if (source.dataset != usual.dataset) source.dataset_file.clear();
   }
   if (source.dataset.empty()) {
-    map->Get(map->Has("dataset_file") ? "dataset" : "file", "a text: file, or dataset and dataset_file");
+    map->Get(map->Has("dataset_file") ? "dataset" : "file",
+             "a text: file, or dataset and dataset_file");
   }
   if (source.dataset_file.empty() || map->Has("dataset_file")) {
-    source.dataset_file = map->Get("dataset_file", "a file of " + source.dataset).Name(FileNames(source.dataset));
+    source.dataset_file =
+        map->Get("dataset_file", "a file of " + source.dataset).Name(FileNames(source.dataset));
   }
   return source;
 }
@@ -82,8 +87,9 @@ EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::
   if (value.IsScalar() && value.node().text != kIds) {
     return FromProtocol(*FindEvaluationProtocol(value.Name(ProtocolIds())));
   }
-  YamlMap map(value, value.IsScalar() ? "a map with a file, such as {protocol: ids, file: windows.json}"
-                                      : "a protocol's id or a map with protocol",
+  YamlMap map(value,
+              value.IsScalar() ? "a map with a file, such as {protocol: ids, file: windows.json}"
+                               : "a protocol's id or a map with protocol",
               KeysBelow("evaluate"));
   const std::string_view protocol = map.Get("protocol", "a protocol's id").Name(ProtocolIds());
   EvaluationRequest request = FromProtocol(*FindEvaluationProtocol(protocol));
@@ -106,9 +112,11 @@ EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::
 
 }  // namespace
 
-std::optional<CalibrationRequest> ReadCalibration(const YamlValue& value, const std::filesystem::path& folder) {
+std::optional<CalibrationRequest> ReadCalibration(const YamlValue& value,
+                                                  const std::filesystem::path& folder) {
   if (value.IsScalar() && value.node().text == "none") return std::nullopt;
-  YamlMap map(value, "none or a map such as {protocol: text, file: F, windows: 4}", KeysBelow("calibration"));
+  YamlMap map(value, "none or a map such as {protocol: text, file: F, windows: 4}",
+              KeysBelow("calibration"));
   constexpr std::array<std::string_view, 2> kProtocols = {"text", kIds};
   CalibrationRequest request;
   request.protocol = map.Get("protocol", "text or ids").Name(kProtocols);
@@ -131,7 +139,8 @@ std::optional<CalibrationRequest> ReadCalibration(const YamlValue& value, const 
   return request;
 }
 
-std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value, const std::filesystem::path& folder) {
+std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value,
+                                               const std::filesystem::path& folder) {
   std::vector<EvaluationRequest> evaluations;
   std::map<std::string, const YamlNode*> names;
   for (const YamlValue& item : value.List("a list of evaluations such as [gptq-wikitext2]")) {

@@ -26,31 +26,37 @@ constexpr std::size_t kMaxDepth = 32;
 bool IsControl(char c) { return (c >= 0 && c < ' ') || c == 0x7F; }
 
 int LineOf(std::string_view text, std::size_t offset) {
-  return 1 + static_cast<int>(std::count(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
+  return 1 + static_cast<int>(std::count(text.begin(),
+                                         text.begin() + static_cast<std::ptrdiff_t>(offset), '\n'));
 }
 
 // Refuses what yaml-cpp would take in some way of its own before it sees it.
 void CheckBytes(std::string_view text, const std::string& file) {
   if (text.size() > kMaxBytes) {
-    throw InputError({file}, fmt::format("expected at most {} bytes of YAML, found {}", kMaxBytes, text.size()));
+    throw InputError(
+        {file}, fmt::format("expected at most {} bytes of YAML, found {}", kMaxBytes, text.size()));
   }
   if (const std::size_t bad = FirstInvalidUtf8(text); bad < text.size()) {
     throw InputError({file, LineOf(text, bad)}, "expected UTF-8 text, found other bytes");
   }
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const bool line_end = text[i] == '\n' || (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
+    const bool line_end =
+        text[i] == '\n' || (text[i] == '\r' && i + 1 < text.size() && text[i + 1] == '\n');
     if (!IsControl(text[i]) || line_end) continue;
-    throw InputError({file, LineOf(text, i)}, text[i] == '\t' ? "expected spaces, found a tab"
-                                                              : "expected text, found a control character");
+    throw InputError({file, LineOf(text, i)}, text[i] == '\t'
+                                                  ? "expected spaces, found a tab"
+                                                  : "expected text, found a control character");
   }
   // yaml-cpp passes over directives, even unknown ones.
   const std::size_t directive = text.starts_with('%') ? 0 : text.find("\n%");
   if (directive != std::string_view::npos) {
-    throw InputError({file, LineOf(text, directive + 1)}, "expected YAML without directives, found one (%name)");
+    throw InputError({file, LineOf(text, directive + 1)},
+                     "expected YAML without directives, found one (%name)");
   }
 }
 
-// Whether the quote that `line` begins with ends. In single quotes '' is a quote; in double ones \ escapes.
+// Whether the quote that `line` begins with ends. In single quotes '' is a quote; in double ones
+// \ escapes.
 bool EndsQuote(std::string_view line) {
   const char quote = line.front();
   for (std::size_t i = 1; i < line.size(); ++i) {
@@ -64,8 +70,8 @@ bool EndsQuote(std::string_view line) {
   return false;
 }
 
-// Builds the tree from yaml-cpp's events. Unlike YAML::Node, events still show duplicate keys, order, quotes, tags and
-// aliases, and let the build stop at a limit.
+// Builds the tree from yaml-cpp's events. Unlike YAML::Node, events still show duplicate keys,
+// order, quotes, tags and aliases, and let the build stop at a limit.
 class TreeBuilder : public YAML::EventHandler {
  public:
   // `text` is what is parsed.
@@ -74,24 +80,30 @@ class TreeBuilder : public YAML::EventHandler {
   YamlNode TakeRoot() { return std::move(root_); }
 
   void OnDocumentStart(const YAML::Mark& mark) override {
-    if (++documents_ > 1) throw InputError({file_, mark.line + 1}, "expected one YAML document, found a second one");
+    if (++documents_ > 1)
+      throw InputError({file_, mark.line + 1}, "expected one YAML document, found a second one");
   }
   void OnDocumentEnd() override {}
 
   void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
     RefuseExtras(mark, "?", anchor);
-    // For an empty value the parser stands at the next token already, which may be lines further: the key's line says more.
+    // For an empty value the parser stands at the next token already, which may be lines further.
     const bool has_key = !levels_.empty() && levels_.back().has_key;
-    Add({.line = has_key ? levels_.back().key_line : mark.line + 1});
+    Add({.line = has_key ? levels_.back().key_line : LineOfEmptyItem(mark)});
   }
 
-  void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override { Refuse(mark, "an alias (*name)"); }
+  void OnAlias(const YAML::Mark& mark, YAML::anchor_t /*anchor*/) override {
+    Refuse(mark, "an alias (*name)");
+  }
 
   void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                 const std::string& value) override {
     RefuseExtras(mark, tag, anchor);
     CheckScalar(mark, value);
-    Add({.kind = YamlNode::Kind::kScalar, .line = mark.line + 1, .text = value, .quoted = tag == "!"});
+    Add({.kind = YamlNode::Kind::kScalar,
+         .line = mark.line + 1,
+         .text = value,
+         .quoted = tag == "!"});
   }
 
   void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
@@ -111,7 +123,7 @@ class TreeBuilder : public YAML::EventHandler {
   struct Level {
     YamlNode node;
     std::map<std::string, int> key_lines = {};  // of a map: its keys so far
-    bool has_key = false;                  // of a map: the key below has come, its value not
+    bool has_key = false;                       // of a map: the key below has come, its value not
     std::string key = {};
     int key_line = 0;
   };
@@ -129,10 +141,29 @@ class TreeBuilder : public YAML::EventHandler {
     return path;
   }
 
+  // The line of the dash before `mark` if nothing but comments stands between them, else the
+  // mark's.
+  int LineOfEmptyItem(const YAML::Mark& mark) const {
+    int line = mark.line + 1;
+    std::string_view before =
+        text_.substr(0, std::min(static_cast<std::size_t>(mark.pos), text_.size()));
+    while (line > 1 && before.find('\n') != std::string_view::npos) {
+      before = before.substr(0, before.rfind('\n'));
+      --line;
+      std::string_view content = before.substr(before.rfind('\n') + 1);
+      content = content.substr(0, content.find('#'));
+      content = content.substr(0, content.find_last_not_of(" \r") + 1);
+      if (content.ends_with('-')) return line;
+      if (!content.empty()) break;
+    }
+    return mark.line + 1;
+  }
+
   [[noreturn]] void Refuse(const YAML::Mark& mark, std::string_view found) const {
     const std::string path = Path();
     const FileLocation where{file_, mark.line + 1};
-    if (path.empty()) throw InputError(where, fmt::format("expected a plain value, found {}", found));
+    if (path.empty())
+      throw InputError(where, fmt::format("expected a plain value, found {}", found));
     throw InputError(where, path, "a plain value", found);
   }
 
@@ -142,10 +173,12 @@ class TreeBuilder : public YAML::EventHandler {
     if (!tag.empty() && tag != "?" && tag != "!") Refuse(mark, "a tag (!name)");
   }
 
-  // Text in quotes must end on its line, other text must stand there as it was read: yaml-cpp takes a quote that never
-  // ends up to the end of the file, and joins lines, so that a forgotten dash or colon would go unnoticed.
+  // Text in quotes must end on its line, other text must stand there as it was read: yaml-cpp takes
+  // a quote that never ends up to the end of the file, and joins lines, so that a forgotten dash or
+  // colon would go unnoticed.
   void CheckScalar(const YAML::Mark& mark, const std::string& value) const {
-    const std::string_view rest = text_.substr(std::min(static_cast<std::size_t>(mark.pos), text_.size()));
+    const std::string_view rest =
+        text_.substr(std::min(static_cast<std::size_t>(mark.pos), text_.size()));
     const std::string_view line = rest.substr(0, rest.find('\n'));
     if (line.starts_with('"') || line.starts_with('\'')) {
       if (!EndsQuote(line)) Refuse(mark, "a quote that does not end on its line");
@@ -157,13 +190,17 @@ class TreeBuilder : public YAML::EventHandler {
     if (std::any_of(value.begin(), value.end(), IsControl)) Refuse(mark, "a control character");
   }
 
-  void Open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
+  void Open(YamlNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
+            YAML::anchor_t anchor) {
     RefuseExtras(mark, tag, anchor);
-    if (!levels_.empty() && levels_.back().node.kind == YamlNode::Kind::kMap && !levels_.back().has_key) {
-      throw InputError({file_, mark.line + 1}, "expected a name as key, found a list or a map (is a bracket left open?)");
+    if (!levels_.empty() && levels_.back().node.kind == YamlNode::Kind::kMap &&
+        !levels_.back().has_key) {
+      throw InputError({file_, mark.line + 1},
+                       "expected a name as key, found a list or a map (is a bracket left open?)");
     }
     if (levels_.size() >= kMaxDepth) {
-      throw InputError({file_, mark.line + 1}, fmt::format("expected at most {} levels, found more", kMaxDepth));
+      throw InputError({file_, mark.line + 1},
+                       fmt::format("expected at most {} levels, found more", kMaxDepth));
     }
     levels_.push_back({.node = {.kind = kind, .line = mark.line + 1}});
   }
@@ -176,7 +213,8 @@ class TreeBuilder : public YAML::EventHandler {
 
   void Add(YamlNode node) {
     if (++nodes_ > kMaxNodes) {
-      throw InputError({file_, node.line}, fmt::format("expected at most {} values, found more", kMaxNodes));
+      throw InputError({file_, node.line},
+                       fmt::format("expected at most {} values, found more", kMaxNodes));
     }
     if (levels_.empty()) {
       root_ = std::move(node);
@@ -202,10 +240,12 @@ class TreeBuilder : public YAML::EventHandler {
     }
     const std::string above = Path();
     const std::string path = above.empty() ? node.text : above + "." + node.text;
-    if (node.text == "<<" && !node.quoted) throw InputError(where, path, "a name as key", "a merge key");
+    if (node.text == "<<" && !node.quoted)
+      throw InputError(where, path, "a name as key", "a merge key");
     const auto [first, is_new] = level->key_lines.emplace(node.text, node.line);
     if (!is_new) {
-      throw InputError(where, path, "every key once", fmt::format("it again (first on line {})", first->second));
+      throw InputError(where, path, "every key once",
+                       fmt::format("it again (first on line {})", first->second));
     }
     level->has_key = true;
     level->key = node.text;
@@ -239,7 +279,8 @@ YamlDocument ReadYamlFile(const std::filesystem::path& path) {
 
 YamlDocument ParseYaml(std::string_view text, std::string file) {
   CheckBytes(text, file);
-  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);  // a byte order mark, which some editors write
+  if (text.starts_with("\xEF\xBB\xBF"))
+    text.remove_prefix(3);  // a byte order mark, which some editors write
   std::istringstream stream{std::string(text)};
   TreeBuilder builder(text, file);
   try {
@@ -247,7 +288,8 @@ YamlDocument ParseYaml(std::string_view text, std::string file) {
     while (parser.HandleNextDocument(builder)) {
     }
   } catch (const YAML::Exception& error) {
-    throw InputError({file, error.mark.line + 1}, fmt::format("expected YAML, found a mistake: {}", error.msg));
+    throw InputError({file, error.mark.line + 1},
+                     fmt::format("expected YAML, found a mistake: {}", error.msg));
   }
   return {.file = std::move(file), .root = builder.TakeRoot()};
 }

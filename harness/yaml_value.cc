@@ -69,7 +69,8 @@ bool LooksTyped(std::string_view text) {
 std::string ShortText(std::string_view text) {
   if (text.size() <= kShownBytes) return std::string(text);
   std::size_t end = kShownBytes;
-  while ((static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U) --end;  // a character's later bytes are 10xxxxxx
+  while ((static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+    --end;  // a character's later bytes are 10xxxxxx
   return fmt::format("{}...", text.substr(0, end));
 }
 
@@ -116,7 +117,8 @@ std::string YamlValue::Found() const {
 }
 
 void YamlValue::Refuse(std::string_view expected) const {
-  if (path_.empty()) throw InputError(where(), fmt::format("expected {}, found {}", expected, Found()));
+  if (path_.empty())
+    throw InputError(where(), fmt::format("expected {}, found {}", expected, Found()));
   throw InputError(where(), path_, expected, Found());
 }
 
@@ -182,7 +184,8 @@ std::optional<YamlValue> YamlValue::Child(std::string_view key) const {
   return YamlValue(*file_, *child, PathOf(key));
 }
 
-YamlMap::YamlMap(const YamlValue& value, std::string_view expected, std::span<const std::string_view> known)
+YamlMap::YamlMap(const YamlValue& value, std::string_view expected,
+                 std::span<const std::string_view> known)
     : value_(value), known_(known.begin(), known.end()) {
   if (!value.IsMap()) value.Refuse(expected);
   for (const YamlNode& child : value.node().children) {
@@ -214,7 +217,8 @@ void YamlMap::Finish(std::string_view why) const {
   for (const YamlNode& child : value_.node().children) {
     if (used_.contains(child.key)) continue;
     const YamlValue value(*value_.file_, child, value_.PathOf(child.key));
-    throw InputError({*value_.file_, child.key_line}, value.path(), fmt::format("no such key {}", why), value.Found());
+    throw InputError({*value_.file_, child.key_line}, value.path(),
+                     fmt::format("no such key {}", why), value.Found());
   }
 }
 

@@ -12,9 +12,9 @@
 
 namespace daq {
 
-// A value of a YAML file, its place, and its key in full ("recipes[2].format.group"), read strictly as one type:
-// every getter throws InputError "file:line: key: expected ..., found ..." for anything else. Refers to the document,
-// which must outlive it.
+// A value of a YAML file, its place, and its key in full ("recipes[2].format.group"), read strictly
+// as one type: every getter throws InputError "file:line: key: expected ..., found ..." for
+// anything else. Refers to the document, which must outlive it.
 class YamlValue {
  public:
   // The whole document.
@@ -33,10 +33,12 @@ class YamlValue {
   // `true` or `false`: not yes, no, on, off, True, 1.
   bool Bool() const;
 
-  // A decimal integer in [lowest, highest]: no plus sign, leading zero, underscore, fraction or exponent, no quotes.
+  // A decimal integer in [lowest, highest]: no plus sign, leading zero, underscore, fraction or
+  // exponent, no quotes.
   std::int64_t Integer(std::int64_t lowest, std::int64_t highest) const;
 
-  // A finite decimal number in [lowest, highest], such as 2, -0.5 or 1e-3; -0 reads as 0. No other notation.
+  // A finite decimal number in [lowest, highest], such as 2, -0.5 or 1e-3; -0 reads as 0. No other
+  // notation.
   double Number(double lowest, double highest) const;
 
   // A size such as 12GiB, in bytes (harness/byte_size.h).
@@ -48,7 +50,8 @@ class YamlValue {
   // The items of a list of at least one; `expected` says what it should be ("a list of recipes").
   std::vector<YamlValue> List(std::string_view expected) const;
 
-  // The value of that key, if this is a map that has it: a look ahead, without the checks of YamlMap.
+  // The value of that key, if this is a map that has it: a look ahead, without the checks of
+  // YamlMap.
   std::optional<YamlValue> Child(std::string_view key) const;
 
   // Throws for this value: "expected <expected>, found <this>".
@@ -73,9 +76,11 @@ class YamlValue {
 // A map read key by key, each of which must be known and must be used.
 class YamlMap {
  public:
-  // Throws InputError if `value` is no map (`expected` says what it should be) or holds a key that is not in `known`;
-  // the message names the nearest known one. Unknown keys come first, so that a misspelt key is not called missing.
-  YamlMap(const YamlValue& value, std::string_view expected, std::span<const std::string_view> known);
+  // Throws InputError if `value` is no map (`expected` says what it should be) or holds a key that
+  // is not in `known`; the message names the nearest known one. Unknown keys come first, so that a
+  // misspelt key is not called missing.
+  YamlMap(const YamlValue& value, std::string_view expected,
+          std::span<const std::string_view> known);
 
   // The value of `key`, one of `known`, if present; it then counts as used.
   std::optional<YamlValue> Find(std::string_view key);
@@ -89,7 +94,8 @@ class YamlMap {
   // Throws InputError for the map itself: "expected <expected>, found <found>".
   [[noreturn]] void Refuse(std::string_view expected, std::string_view found) const;
 
-  // To be called when all is read. Throws InputError for a key that was not asked for: "expected no such key <why>".
+  // To be called when all is read. Throws InputError for a key that was not asked for: "expected no
+  // such key <why>".
   void Finish(std::string_view why) const;
 
  private:

@@ -9,10 +9,11 @@
 namespace daq {
 namespace {
 
-static_assert(std::endian::native == std::endian::little, "eight codes are read as one little-endian word");
+static_assert(std::endian::native == std::endian::little,
+              "eight codes are read as one little-endian word");
 
-// Eight codes of any width fill whole bytes, `Bits` of them. The width is a template parameter so that the shifts
-// and the copy are constants.
+// Eight codes of any width fill whole bytes, `Bits` of them. The width is a template parameter so
+// that the shifts and the copy are constants.
 template <int Bits>
 void PackEights(std::span<const std::uint8_t> codes, std::uint8_t* packed) {
   for (std::size_t begin = 0; begin < codes.size(); begin += 8, packed += Bits) {
@@ -28,14 +29,16 @@ void UnpackEights(const std::uint8_t* packed, std::span<std::uint8_t> codes) {
   for (std::size_t begin = 0; begin < codes.size(); begin += 8, packed += Bits) {
     std::uint64_t word = 0;
     std::memcpy(&word, packed, Bits);
-    for (std::size_t i = 0; i < 8; ++i) codes[begin + i] = static_cast<std::uint8_t>(word >> (i * Bits) & kMask);
+    for (std::size_t i = 0; i < 8; ++i)
+      codes[begin + i] = static_cast<std::uint8_t>(word >> (i * Bits) & kMask);
   }
 }
 
 using PackFunction = void (*)(std::span<const std::uint8_t>, std::uint8_t*);
 using UnpackFunction = void (*)(const std::uint8_t*, std::span<std::uint8_t>);
-constexpr std::array<PackFunction, 9> kPack = {nullptr,       PackEights<1>, PackEights<2>, PackEights<3>, PackEights<4>,
-                                               PackEights<5>, PackEights<6>, PackEights<7>, PackEights<8>};
+constexpr std::array<PackFunction, 9> kPack = {nullptr,       PackEights<1>, PackEights<2>,
+                                               PackEights<3>, PackEights<4>, PackEights<5>,
+                                               PackEights<6>, PackEights<7>, PackEights<8>};
 constexpr std::array<UnpackFunction, 9> kUnpack = {
     nullptr,         UnpackEights<1>, UnpackEights<2>, UnpackEights<3>, UnpackEights<4>,
     UnpackEights<5>, UnpackEights<6>, UnpackEights<7>, UnpackEights<8>};
@@ -43,7 +46,8 @@ constexpr std::array<UnpackFunction, 9> kUnpack = {
 }  // namespace
 
 void PackBits(std::span<const std::uint8_t> codes, int bits, std::span<std::uint8_t> packed) {
-  DAQ_CHECK(bits >= 1 && bits <= 8 && packed.size() == PackedBytes(codes.size(), bits), "room for the codes");
+  DAQ_CHECK(bits >= 1 && bits <= 8 && packed.size() == PackedBytes(codes.size(), bits),
+            "room for the codes");
   const std::size_t whole = codes.size() / 8 * 8;
   const std::size_t whole_bytes = PackedBytes(whole, bits);
   const PackFunction pack = kPack[static_cast<std::size_t>(bits)];
@@ -57,7 +61,8 @@ void PackBits(std::span<const std::uint8_t> codes, int bits, std::span<std::uint
 }
 
 void UnpackBits(std::span<const std::uint8_t> packed, int bits, std::span<std::uint8_t> codes) {
-  DAQ_CHECK(bits >= 1 && bits <= 8 && packed.size() == PackedBytes(codes.size(), bits), "as many bytes as codes take");
+  DAQ_CHECK(bits >= 1 && bits <= 8 && packed.size() == PackedBytes(codes.size(), bits),
+            "as many bytes as codes take");
   const std::size_t whole = codes.size() / 8 * 8;
   const std::size_t whole_bytes = PackedBytes(whole, bits);
   const UnpackFunction unpack = kUnpack[static_cast<std::size_t>(bits)];

@@ -20,20 +20,25 @@ constexpr CodebookInfo kBooks[] = {
     {"int6", "uniform grid of 64 integers", "as int4, other width", false},
     {"int8", "uniform grid of 256 integers", "GPTQ, llm-awq", false},
     {"nf2", "4 NormalFloat values", "QLoRA's construction with 2 bits; this project", true},
-    {"nf3", "8 NormalFloat values", "AFPQ's published NF3 (QLoRA's construction with 3 bits)", true},
+    {"nf3", "8 NormalFloat values", "AFPQ's published NF3 (QLoRA's construction with 3 bits)",
+     true},
     {"nf4", "16 NormalFloat values", "QLoRA, bitsandbytes", true},
-    {"fp4_e2m1", "15 values: 0 and +-0.5, 1, 1.5, 2, 3, 4, 6", "OCP Microscaling Formats 1.0, FP4 E2M1", true},
-    {"fp4_e2m1_release", "15 values: as fp4_e2m1 with +-0.0625 for +-0.5", "DAQ's released code", true},
+    {"fp4_e2m1", "15 values: 0 and +-0.5, 1, 1.5, 2, 3, 4, 6",
+     "OCP Microscaling Formats 1.0, FP4 E2M1", true},
+    {"fp4_e2m1_release", "15 values: as fp4_e2m1 with +-0.0625 for +-0.5", "DAQ's released code",
+     true},
     {"fp4_bnb", "15 values: 0 and +-0.0625, 2, 3, 4, 6, 8, 12", "bitsandbytes' FP4", true},
     {"fp8_e4m3", "253 values up to +-448", "OCP 8-bit Floating Point 1.0, E4M3", true},
 };
 
-// NormalFloat of k bits (QLoRA, create_normal_map): with offset o, the 2^(k-1) positive values are the normal
-// quantiles at 2^(k-1) + 1 equal steps from o to 1/2, the last (0) left out; the 2^(k-1) - 1 negative values minus
-// those at 2^(k-1) steps; with 0, and all divided by the largest. QLoRA's o = 0.9677083 is, for 4 bits, that of
+// NormalFloat of k bits (QLoRA, create_normal_map): with offset o, the 2^(k-1) positive values are
+// the normal quantiles at 2^(k-1) + 1 equal steps from o to 1/2, the last (0) left out; the 2^(k-1)
+// - 1 negative values minus those at 2^(k-1) steps; with 0, and all divided by the largest. QLoRA's
+// o = 0.9677083 is, for 4 bits, that of
 //     o = 1 - (1 / 2^(k+1) + 1 / (2^(k+1) - 2)) / 2,
-// the mean of the half-bin margins on both sides. With k = 3 this formula (o = 0.9330357) gives AFPQ's published NF3;
-// k = 2 gives nf2 (no other source). The digits below are the published ones, to float32; a test computes all three.
+// the mean of the half-bin margins on both sides. With k = 3 this formula (o = 0.9330357) gives
+// AFPQ's published NF3; k = 2 gives nf2 (no other source). The digits below are the published ones,
+// to float32; a test computes all three.
 constexpr std::array<float, 4> kNf2 = {-1.0F, 0.0F, 0.4358181655406952F, 1.0F};
 constexpr std::array<float, 8> kNf3 = {-1.0F,
                                        -0.5350227355957031F,
@@ -74,8 +79,9 @@ std::vector<float> Mirrored(std::span<const float> positive) {
   return values;
 }
 
-// The 126 positive finite values of E4M3: exponent bias 7, three mantissa bits, exponent 0 for subnormals. There is
-// no infinity, and of exponent 15 only mantissa 7 is not a number, so the largest is 1.75 * 2^8 = 448.
+// The 126 positive finite values of E4M3: exponent bias 7, three mantissa bits, exponent 0 for
+// subnormals. There is no infinity, and of exponent 15 only mantissa 7 is not a number, so the
+// largest is 1.75 * 2^8 = 448.
 std::vector<float> PositiveE4M3() {
   std::vector<float> values;
   for (int code = 1; code < 127; ++code) {
@@ -137,7 +143,8 @@ Codebook CustomCodebook(std::string name, std::span<const double> values, const 
   book.bits = BitsFor(values.size());
   for (const double value : values) {
     const auto stored = static_cast<float>(value);
-    if (!std::isfinite(stored)) throw InputError(where, key, "finite float32 values", fmt::format("{}", value));
+    if (!std::isfinite(stored))
+      throw InputError(where, key, "finite float32 values", fmt::format("{}", value));
     if (!book.values.empty() && stored <= book.values.back()) {
       throw InputError(where, key, "strictly increasing float32 values",
                        fmt::format("{} after {}", value, book.values.back()));
@@ -148,7 +155,8 @@ Codebook CustomCodebook(std::string name, std::span<const double> values, const 
 }
 
 bool IsBuiltIn(const Codebook& codebook) {
-  return FindCodebook(codebook.name, false) == codebook || FindCodebook(codebook.name, true) == codebook;
+  return FindCodebook(codebook.name, false) == codebook ||
+         FindCodebook(codebook.name, true) == codebook;
 }
 
 }  // namespace daq

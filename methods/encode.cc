@@ -11,7 +11,8 @@
 namespace daq {
 namespace {
 
-// Weights are taken in blocks of a fixed length, so that the compiler turns the inner loops into vector code.
+// Weights are taken in blocks of a fixed length, so that the compiler turns the inner loops into
+// vector code.
 constexpr std::size_t kBlock = 32;
 // Up to this many thresholds, comparing with each beats searching: no branch and no table look-up.
 constexpr std::size_t kMostCompared = 32;
@@ -19,14 +20,14 @@ constexpr std::size_t kMostThresholds = 255;
 // With a larger zero-point than this the direct formula's guess could be more than one code off.
 constexpr double kLargestDirectZeroPoint = 1e9;
 
-
 // The largest float <= value. value is finite, or so large that its float is infinite.
 float RoundDown(double value) {
   constexpr float kLargest = std::numeric_limits<float>::max();
   if (value >= static_cast<double>(kLargest)) return kLargest;  // no weight lies above it
   const auto nearest = static_cast<float>(value);
   if (static_cast<double>(nearest) <= value) return nearest;
-  // One step towards minus infinity, on the bits: std::nextafter is a library call and this runs per threshold.
+  // One step towards minus infinity, on the bits: std::nextafter is a library call and this runs
+  // per threshold.
   if (nearest == 0.0F) return -std::numeric_limits<float>::denorm_min();
   const auto bits = std::bit_cast<std::uint32_t>(nearest);
   return std::bit_cast<float>(nearest > 0.0F ? bits - 1 : bits + 1);
@@ -57,7 +58,8 @@ void EncodeByComparing(std::span<const float> thresholds, std::span<const float>
   });
 }
 
-// What the counted code decodes to, without the code: each threshold below a weight selects the next value.
+// What the counted code decodes to, without the code: each threshold below a weight selects the
+// next value.
 void SelectByComparing(std::span<const float> thresholds, std::span<const float> decoded,
                        std::span<const float> weights, std::span<float> nearest) {
   ForEachBlock(weights, nearest, [&](const float* in, float* out) {
@@ -82,17 +84,21 @@ void EncodeBySearching(std::span<const float> thresholds, std::span<const float>
     std::array<std::uint32_t, kBlock> below{};
     for (std::uint32_t step = 128; step > 0; step /= 2) {
       for (std::size_t i = 0; i < kBlock; ++i) {
-        below[i] += in[i] > table[below[i] + step - 1] ? step : 0;
+        // A mask, not a conditional: compilers make a jump of that, and it is as hard to predict as
+        // the weights.
+        const std::uint32_t is_above = in[i] > table[below[i] + step - 1] ? 1 : 0;
+        below[i] += step & (0U - is_above);
       }
     }
     for (std::size_t i = 0; i < kBlock; ++i) out[i] = static_cast<std::uint8_t>(below[i]);
   });
 }
 
-// Integer grids: a guess from w / s + z, then the predicate itself on the guess's two thresholds. The guess is off by
-// at most one: its value before truncation has an error below 4 * 2^-53 * 1e9 wherever it is not clamped.
-void EncodeDirectly(double first, double last, double scale, double zero_point, std::span<const float> weights,
-                    std::span<std::uint8_t> codes) {
+// Integer grids: a guess from w / s + z, then the predicate itself on the guess's two thresholds.
+// The guess is off by at most one: its value before truncation has an error below 4 * 2^-53 * 1e9
+// wherever it is not clamped.
+void EncodeDirectly(double first, double last, double scale, double zero_point,
+                    std::span<const float> weights, std::span<std::uint8_t> codes) {
   const double per_scale = 1.0 / scale;
   const double offset = zero_point - first + 0.5;
   const double top = last - first;
@@ -115,7 +121,8 @@ void EncodeDirectly(double first, double last, double scale, double zero_point, 
 Encoder::Encoder(const Codebook& codebook)
     : values_(codebook.values.begin(), codebook.values.end()), integer_(codebook.integer) {
   DAQ_CHECK(values_.size() >= 2 && values_.size() <= kMostThresholds + 1, "2 to 256 codes");
-  for (std::size_t k = 0; k + 1 < values_.size(); ++k) midpoints_.push_back((values_[k] + values_[k + 1]) / 2);
+  for (std::size_t k = 0; k + 1 < values_.size(); ++k)
+    midpoints_.push_back((values_[k] + values_[k + 1]) / 2);
 }
 
 void Encoder::Thresholds(double scale, double zero_point, std::span<float> thresholds) const {
@@ -128,7 +135,8 @@ void Encoder::Thresholds(double scale, double zero_point, std::span<float> thres
 void Encoder::Encode(double scale, double zero_point, std::span<const float> weights,
                      std::span<std::uint8_t> codes) const {
   DAQ_CHECK(weights.size() == codes.size(), "one code a weight");
-  if (integer_ && midpoints_.size() >= kMostCompared && std::abs(zero_point) <= kLargestDirectZeroPoint) {
+  if (integer_ && midpoints_.size() >= kMostCompared &&
+      std::abs(zero_point) <= kLargestDirectZeroPoint) {
     EncodeDirectly(values_.front(), values_.back(), scale, zero_point, weights, codes);
     return;
   }
@@ -146,7 +154,8 @@ void Encoder::RoundToNearest(double scale, double zero_point, std::span<const fl
                              std::span<float> nearest) const {
   DAQ_CHECK(weights.size() == nearest.size(), "one result a weight");
   std::array<float, kMostThresholds + 1> decoded{};
-  for (std::size_t code = 0; code < values_.size(); ++code) decoded[code] = Decode(code, scale, zero_point);
+  for (std::size_t code = 0; code < values_.size(); ++code)
+    decoded[code] = Decode(code, scale, zero_point);
   if (midpoints_.size() < kMostCompared) {
     std::array<float, kMostThresholds> storage;
     const std::span<float> thresholds(storage.data(), midpoints_.size());

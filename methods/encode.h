@@ -10,25 +10,29 @@ namespace daq {
 
 // Gives weights their nearest code: the one predicate that ranges, roundings and tests share.
 //
-// With scale s and zero-point z, codes k and k + 1 meet at the threshold t_k = (mid_k - z) * s, computed in double
-// (mid_k: the mean of the two code values). A weight's code is the number of thresholds below it: w <= t_k means
-// code k or lower. So a tie goes to the lower code exactly, and a weight beyond the ends gets the first or last code.
-// Comparing in weight space, not w / s + z in code units, makes the outcome independent of how w / s would round.
+// With scale s and zero-point z, codes k and k + 1 meet at the threshold t_k = (mid_k - z) * s,
+// computed in double (mid_k: the mean of the two code values). A weight's code is the number of
+// thresholds below it: w <= t_k means code k or lower. So a tie goes to the lower code exactly, and
+// a weight beyond the ends gets the first or last code. Comparing in weight space, not w / s + z in
+// code units, makes the outcome independent of how w / s would round.
 class Encoder {
  public:
   explicit Encoder(const Codebook& codebook);
 
   Index codes() const { return static_cast<Index>(values_.size()); }
 
-  // The codebook.values.size() - 1 thresholds, rounded down to float: for a float w, w <= t_k and w <= rounded t_k
-  // say the same. Not decreasing. scale > 0 and finite, zero_point finite.
+  // The codebook.values.size() - 1 thresholds, rounded down to float: for a float w, w <= t_k and w
+  // <= rounded t_k say the same. Not decreasing. scale > 0 and finite, zero_point finite.
   void Thresholds(double scale, double zero_point, std::span<float> thresholds) const;
 
   // codes[i] = code of weights[i], all finite. Same lengths.
-  void Encode(double scale, double zero_point, std::span<const float> weights, std::span<std::uint8_t> codes) const;
+  void Encode(double scale, double zero_point, std::span<const float> weights,
+              std::span<std::uint8_t> codes) const;
 
-  // nearest[i] = (value of the code of weights[i] - zero_point) * scale, as Dequantize computes it. Same lengths.
-  void RoundToNearest(double scale, double zero_point, std::span<const float> weights, std::span<float> nearest) const;
+  // nearest[i] = (value of the code of weights[i] - zero_point) * scale, as Dequantize computes it.
+  // Same lengths.
+  void RoundToNearest(double scale, double zero_point, std::span<const float> weights,
+                      std::span<float> nearest) const;
 
   // What a code stands for: (values[code] - zero_point) * scale in double, rounded once to float.
   float Decode(std::size_t code, double scale, double zero_point) const {

@@ -9,7 +9,8 @@ namespace daq {
 Index GroupsPerRow(const Format& format, Index in_features, const std::string& layer) {
   if (format.group_size == 0) return 1;
   if (format.group_size < 0 || in_features % format.group_size != 0) {
-    throw InputError({layer}, "format.group", fmt::format("a divisor of in_features {}", in_features),
+    throw InputError({layer}, "format.group",
+                     fmt::format("a divisor of in_features {}", in_features),
                      fmt::format("{}", format.group_size));
   }
   return in_features / format.group_size;

@@ -12,10 +12,19 @@ namespace {
 
 constexpr Index kRowsPerItem = 8;
 
+// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
+// room for the half step by which a rounded zero-point moves the ends.
+bool FitsInFloat32(const GroupGrid& grid, const Codebook& book) {
+  return std::isfinite(grid.scale) &&
+         std::isfinite((book.first() - grid.zero_point) * grid.scale) &&
+         std::isfinite((book.last() - grid.zero_point) * grid.scale);
+}
+
 }  // namespace
 
 Grid FindEachGroup(const ConstMatrixView& weight, const Format& format, const LayerContext& layer,
-                   bool integer_zero_point, const std::function<GroupGrid(std::span<const float>)>& find) {
+                   bool integer_zero_point,
+                   const std::function<GroupGrid(std::span<const float>)>& find) {
   const Index groups = GroupsPerRow(format, weight.cols(), layer.name);
   const Index length = GroupLength(format, weight.cols());
   Grid grid{.scale = MatrixF(weight.rows(), groups),
@@ -25,8 +34,9 @@ Grid FindEachGroup(const ConstMatrixView& weight, const Format& format, const La
     const Index end = std::min((item + 1) * kRowsPerItem, weight.rows());
     for (Index row = item * kRowsPerItem; row < end; ++row) {
       for (Index group = 0; group < groups; ++group) {
-        const GroupGrid found = find({weight.row(row).data() + group * length, static_cast<std::size_t>(length)});
-        if (!std::isfinite(found.scale) || !std::isfinite(found.zero_point)) {
+        const GroupGrid found =
+            find({weight.row(row).data() + group * length, static_cast<std::size_t>(length)});
+        if (!FitsInFloat32(found, format.codebook)) {
           throw InputError({layer.name}, fmt::format("weight[{}]", row),
                            fmt::format("weights whose {} grid fits in float32", FormatName(format)),
                            fmt::format("scale {}, zero-point {}", found.scale, found.zero_point));

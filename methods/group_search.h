@@ -7,11 +7,12 @@
 
 namespace daq {
 
-// The grid of a range that decides each group by its weights alone: calls find(weights of the group) for every group
-// of every row, rows shared out over the pool. find may be called by several threads at once.
-// Throws InputError, naming the layer, if group_size does not divide the columns or find's scale or zero-point is
-// not finite.
+// The grid of a range that decides each group by its weights alone: calls find(weights of the
+// group) for every group of every row, rows shared out over the pool. find may be called by several
+// threads at once. Throws InputError, naming the layer, if group_size does not divide the columns
+// or a value of find's grid does not fit in float32.
 Grid FindEachGroup(const ConstMatrixView& weight, const Format& format, const LayerContext& layer,
-                   bool integer_zero_point, const std::function<GroupGrid(std::span<const float>)>& find);
+                   bool integer_zero_point,
+                   const std::function<GroupGrid(std::span<const float>)>& find);
 
 }  // namespace daq

@@ -19,7 +19,8 @@ constexpr Index kRowsPerItem = 16;
 constexpr Index kOutputTile = 64;
 constexpr Index kTokenTile = 256;
 
-constexpr double kClipTolerance = 1e-5;  // of the interval: the rounding of scale and zero-point is no clipping
+constexpr double kClipTolerance =
+    1e-5;  // of the interval: the rounding of scale and zero-point is no clipping
 
 // What is summed over a row.
 struct RowSums {
@@ -40,8 +41,8 @@ std::span<const float> RowOf(const ConstMatrixView& matrix, Index row) {
   return {matrix.row(row).data(), static_cast<std::size_t>(matrix.cols())};
 }
 
-// The value at `position` of the sorted order, between neighbours linearly, as numpy's and torch's default quantile.
-// Reorders values.
+// The value at `position` of the sorted order, between neighbours linearly, as numpy's and torch's
+// default quantile. Reorders values.
 double Quantile(std::span<float> values, double fraction) {
   const double position = fraction * static_cast<double>(values.size() - 1);
   const auto below = static_cast<std::size_t>(position);
@@ -61,9 +62,11 @@ void SumDensity(std::span<const float> weights, std::vector<float>* scratch, Row
   sums->dense_width = high - low;
 }
 
-void SumGroups(std::span<const float> weights, const QuantizedMatrix& quantized, Index row, RowSums* sums) {
+void SumGroups(std::span<const float> weights, const QuantizedMatrix& quantized, Index row,
+               RowSums* sums) {
   const Codebook& book = quantized.format.codebook;
-  const auto length = static_cast<std::size_t>(GroupLength(quantized.format, quantized.in_features));
+  const auto length =
+      static_cast<std::size_t>(GroupLength(quantized.format, quantized.in_features));
   for (Index group = 0; group < quantized.grid.scale.cols(); ++group) {
     const auto scale = static_cast<double>(quantized.grid.scale(row, group));
     const auto zero_point = static_cast<double>(quantized.grid.zero_point(row, group));
@@ -87,7 +90,8 @@ struct Scratch {
   CodeCounts counts{};  // whole numbers: their sum over threads does not depend on who counted what
 };
 
-RowSums SumRow(const ConstMatrixView& weight, const QuantizedMatrix& quantized, Index row, Scratch* scratch) {
+RowSums SumRow(const ConstMatrixView& weight, const QuantizedMatrix& quantized, Index row,
+               Scratch* scratch) {
   const std::span<const float> weights = RowOf(weight, row);
   RowSums sums;
   scratch->restored.resize(1, weight.cols());
@@ -105,7 +109,7 @@ RowSums SumRow(const ConstMatrixView& weight, const QuantizedMatrix& quantized, 
   return sums;
 }
 
-double Total(const std::vector<RowSums>& rows, double RowSums::* member) {
+double Total(const std::vector<RowSums>& rows, double RowSums::*member) {
   return LaneSum(rows.size(), [&](std::size_t row) { return rows[row].*member; });
 }
 
@@ -128,10 +132,12 @@ double SquaredEntries(const MatrixF& matrix) {
   return SquaredNorm({matrix.data(), static_cast<std::size_t>(matrix.size())});
 }
 
-// sum (x w' - x w)^2 and sum (x w)^2 over all tokens and outputs. The difference of the weights is multiplied, not the
-// outputs subtracted, so that nothing cancels. One item is a tile of outputs with all tokens.
-void SumOutputs(const ConstMatrixView& weight, const QuantizedMatrix& quantized, const MatrixF& inputs,
-                ThreadPool* pool, double* squared_error, double* squared_output) {
+// sum (x w' - x w)^2 and sum (x w)^2 over all tokens and outputs. The difference of the weights is
+// multiplied, not the outputs subtracted, so that nothing cancels. One item is a tile of outputs
+// with all tokens.
+void SumOutputs(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
+                const MatrixF& inputs, ThreadPool* pool, double* squared_error,
+                double* squared_output) {
   const Index tiles = (weight.rows() + kOutputTile - 1) / kOutputTile;
   std::vector<double> errors(static_cast<std::size_t>(tiles));
   std::vector<double> outputs(static_cast<std::size_t>(tiles));
@@ -156,18 +162,21 @@ void SumOutputs(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
 
 }  // namespace
 
-LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& quantized, const LayerContext& layer) {
-  DAQ_CHECK(weight.rows() == quantized.out_features && weight.cols() == quantized.in_features && weight.size() > 0,
+LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
+                        const LayerContext& layer) {
+  DAQ_CHECK(weight.rows() == quantized.out_features && weight.cols() == quantized.in_features &&
+                weight.size() > 0,
             "the quantised form of this weight");
   std::vector<RowSums> rows(static_cast<std::size_t>(weight.rows()));
   std::vector<Scratch> threads(static_cast<std::size_t>(layer.pool->threads()));
-  layer.pool->ParallelFor((weight.rows() + kRowsPerItem - 1) / kRowsPerItem, [&](Index item, int worker) {
-    const Index end = std::min((item + 1) * kRowsPerItem, weight.rows());
-    for (Index row = item * kRowsPerItem; row < end; ++row) {
-      rows[static_cast<std::size_t>(row)] =
-          SumRow(weight, quantized, row, &threads[static_cast<std::size_t>(worker)]);
-    }
-  });
+  layer.pool->ParallelFor(
+      (weight.rows() + kRowsPerItem - 1) / kRowsPerItem, [&](Index item, int worker) {
+        const Index end = std::min((item + 1) * kRowsPerItem, weight.rows());
+        for (Index row = item * kRowsPerItem; row < end; ++row) {
+          rows[static_cast<std::size_t>(row)] =
+              SumRow(weight, quantized, row, &threads[static_cast<std::size_t>(worker)]);
+        }
+      });
   const auto weights = static_cast<double>(weight.size());
   const auto row_count = static_cast<double>(weight.rows());
   const auto groups = static_cast<double>(quantized.grid.scale.size());

@@ -14,7 +14,9 @@ namespace {
 // The smallest range an integer grid is laid over: llm-awq's clamp.
 constexpr float kSmallestIntegerRange = 1e-5F;
 
-float AtLeastSmallestNormal(float scale) { return std::max(scale, std::numeric_limits<float>::min()); }
+float AtLeastSmallestNormal(float scale) {
+  return std::max(scale, std::numeric_limits<float>::min());
+}
 
 // highest - lowest over steps; where the difference alone exceeds float32, term by term.
 float Step(const WeightInterval& interval, float floor, float steps) {
@@ -25,16 +27,19 @@ float Step(const WeightInterval& interval, float floor, float steps) {
 
 GroupGrid Symmetric(const WeightInterval& interval, const Codebook& book) {
   const float largest = std::max(std::abs(interval.lowest), std::abs(interval.highest));
-  if (book.integer) return {.scale = AtLeastSmallestNormal(std::max(largest, kSmallestIntegerRange) / book.last())};
+  if (book.integer)
+    return {.scale = AtLeastSmallestNormal(std::max(largest, kSmallestIntegerRange) / book.last())};
   return {.scale = AtLeastSmallestNormal(largest / std::min(book.last(), -book.first()))};
 }
 
-GroupGrid AsymmetricInteger(const WeightInterval& interval, const GridRules& rules, const Codebook& book) {
+GroupGrid AsymmetricInteger(const WeightInterval& interval, const GridRules& rules,
+                            const Codebook& book) {
   const float scale = AtLeastSmallestNormal(Step(interval, kSmallestIntegerRange, book.last()));
   const float exact = -(interval.lowest / scale);
   if (!rules.round_zero_point) return {.scale = scale, .zero_point = exact + 0.0F};
   // Adding 0 turns -0 into 0. nearbyint rounds half to even, as torch.round does.
-  return {.scale = scale, .zero_point = std::clamp(std::nearbyint(exact), 0.0F, book.last()) + 0.0F};
+  return {.scale = scale,
+          .zero_point = std::clamp(std::nearbyint(exact), 0.0F, book.last()) + 0.0F};
 }
 
 }  // namespace
@@ -49,16 +54,21 @@ WeightInterval IntervalOf(std::span<const float> weights) {
 }
 
 std::array<SettingSpec, kGridRuleCount> GridRuleSpecs() {
-  return {SettingSpec{.name = "round_zero_point",
-                      .default_value = true,
-                      .meaning = "asymmetric integer grids: round the zero-point and clamp it into the code range, so "
-                                 "that 0 is exact and the zero-point takes as few bits as a code; other formats have "
-                                 "no whole zero-points and are not concerned",
-                      .source = "llm-awq and GPTQ round; the DAQ release does not"},
-          SettingSpec{.name = "include_zero",
-                      .default_value = false,
-                      .meaning = "stretch each group's range to contain 0; matters to asymmetric groups of one sign",
-                      .source = "GPTQ does; llm-awq and the DAQ release do not"}};
+  return {
+      SettingSpec{
+          .name = "round_zero_point",
+          .default_value = true,
+          .meaning =
+              "asymmetric integer grids: round the zero-point and clamp it into the code range, so "
+              "that 0 is exact and the zero-point takes as few bits as a code; other formats have "
+              "no whole zero-points and are not concerned",
+          .source = "llm-awq and GPTQ round; the DAQ release does not"},
+      SettingSpec{
+          .name = "include_zero",
+          .default_value = false,
+          .meaning =
+              "stretch each group's range to contain 0; matters to asymmetric groups of one sign",
+          .source = "GPTQ does; llm-awq and the DAQ release do not"}};
 }
 
 GridRules ReadGridRules(const Settings& settings) {
@@ -67,15 +77,19 @@ GridRules ReadGridRules(const Settings& settings) {
 }
 
 std::string ExplainGrid(const GridRules& rules, const Format& format) {
-  if (format.symmetric) return "symmetric: zero-point 0, neither round_zero_point nor include_zero matters";
-  const std::string_view zero = rules.include_zero ? "range stretched to contain 0" : "range as the weights lie";
+  if (format.symmetric)
+    return "symmetric: zero-point 0, neither round_zero_point nor include_zero matters";
+  const std::string_view zero =
+      rules.include_zero ? "range stretched to contain 0" : "range as the weights lie";
   if (!format.codebook.integer) {
-    return fmt::format("{}; zero-point real-valued, 32 bits ({} is no integer grid, round_zero_point does not matter)",
-                       zero, format.codebook.name);
+    return fmt::format(
+        "{}; zero-point real-valued, 32 bits ({} is no integer grid, round_zero_point does not "
+        "matter)",
+        zero, format.codebook.name);
   }
   if (rules.round_zero_point) {
-    return fmt::format("{}; zero-point rounded and clamped to 0 .. {}, {} bits", zero, format.codebook.last(),
-                       format.codebook.bits);
+    return fmt::format("{}; zero-point rounded and clamped to 0 .. {}, {} bits", zero,
+                       format.codebook.last(), format.codebook.bits);
   }
   return fmt::format("{}; zero-point real-valued, 32 bits", zero);
 }
@@ -87,8 +101,8 @@ bool HasIntegerZeroPoint(const GridRules& rules, const Format& format) {
 void CheckGridFormat(const Format& format) {
   if (!format.symmetric) return;
   if (format.codebook.first() < 0.0F && format.codebook.last() > 0.0F) return;
-  throw InputError({"format"}, "symmetric", fmt::format("false for {}, whose values are of one sign",
-                                                        format.codebook.name),
+  throw InputError({"format"}, "symmetric",
+                   fmt::format("false for {}, whose values are of one sign", format.codebook.name),
                    "true");
 }
 

@@ -39,15 +39,16 @@ RecipeParts MakeParts(const Recipe& recipe) {
   return parts;
 }
 
-QuantizedLayer QuantizeLayer(const RecipeParts& parts, const Format& format, const ConstMatrixView& weight,
-                             const LayerContext& layer) {
+QuantizedLayer QuantizeLayer(const RecipeParts& parts, const Format& format,
+                             const ConstMatrixView& weight, const LayerContext& layer) {
   if (weight.size() == 0) {
     throw InputError({layer.name}, "weight", "at least one row and column",
                      fmt::format("{} x {}", weight.rows(), weight.cols()));
   }
   CheckFinite(weight, layer.name);
   GroupsPerRow(format, weight.cols(), layer.name);  // refused here, before a range's work
-  QuantizedLayer layer_result{.matrix = parts.rounding->Quantize(weight, *parts.range, format, layer), .report = {}};
+  QuantizedLayer layer_result{
+      .matrix = parts.rounding->Quantize(weight, *parts.range, format, layer), .report = {}};
   layer_result.report = ReportLayer(weight, layer_result.matrix, layer);
   return layer_result;
 }

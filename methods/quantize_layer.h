@@ -9,7 +9,8 @@
 
 namespace daq {
 
-// The parts of a recipe, made once and used for all layers, by one thread at a time (each shares out its own work).
+// The parts of a recipe, made once and used for all layers, by one thread at a time (each shares
+// out its own work).
 struct RecipeParts {
   std::unique_ptr<Transform> transform;
   std::unique_ptr<Range> range;
@@ -17,7 +18,8 @@ struct RecipeParts {
 
   // True if any part needs calibration data.
   bool needs_statistics() const {
-    return transform->needs_statistics() || range->needs_statistics() || rounding->needs_statistics();
+    return transform->needs_statistics() || range->needs_statistics() ||
+           rounding->needs_statistics();
   }
 };
 
@@ -30,10 +32,11 @@ struct QuantizedLayer {
   LayerReport report;
 };
 
-// Quantises one layer, [out_features, in_features], by the range and rounding of `parts`; the transform works on whole
-// blocks and was applied before. Throws InputError, naming the layer, for a weight that is not finite, an empty layer, or a
-// group size that does not divide in_features. Deterministic for any thread count.
-QuantizedLayer QuantizeLayer(const RecipeParts& parts, const Format& format, const ConstMatrixView& weight,
-                             const LayerContext& layer);
+// Quantises one layer, [out_features, in_features], by the range and rounding of `parts`; the
+// transform works on whole blocks and was applied before. Throws InputError, naming the layer, for
+// a weight that is not finite, an empty layer, or a group size that does not divide in_features.
+// Deterministic for any thread count.
+QuantizedLayer QuantizeLayer(const RecipeParts& parts, const Format& format,
+                             const ConstMatrixView& weight, const LayerContext& layer);
 
 }  // namespace daq

@@ -19,7 +19,8 @@ std::size_t RowBytes(const Format& format, Index in_features) {
 
 std::span<const std::uint8_t> PackedRow(const QuantizedMatrix& matrix, Index row) {
   const std::size_t row_bytes = RowBytes(matrix.format, matrix.in_features);
-  return std::span(matrix.packed_codes).subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes);
+  return std::span(matrix.packed_codes)
+      .subspan(static_cast<std::size_t>(row) * row_bytes, row_bytes);
 }
 
 // One group of a row. `table` has room for every code a byte can hold.
@@ -38,13 +39,14 @@ void DequantizeGroup(std::span<const float> values, double scale, double zero_po
 
 }  // namespace
 
-QuantizedMatrix Pack(const Format& format, Index out_features, Index in_features, std::span<const std::uint8_t> codes,
-                     Grid grid) {
+QuantizedMatrix Pack(const Format& format, Index out_features, Index in_features,
+                     std::span<const std::uint8_t> codes, Grid grid) {
   const auto columns = static_cast<std::size_t>(in_features);
   const Index groups = format.group_size == 0 ? 1 : in_features / format.group_size;
   DAQ_CHECK(codes.size() == static_cast<std::size_t>(out_features) * columns, "one code a weight");
   DAQ_CHECK(grid.scale.rows() == out_features && grid.scale.cols() == groups, "one scale a group");
-  DAQ_CHECK(grid.zero_point.rows() == out_features && grid.zero_point.cols() == groups, "one zero-point a group");
+  DAQ_CHECK(grid.zero_point.rows() == out_features && grid.zero_point.cols() == groups,
+            "one zero-point a group");
   DAQ_CHECK(std::all_of(codes.begin(), codes.end(),
                         [&](std::uint8_t code) { return code < format.codebook.values.size(); }),
             "codes are indices into the book");
@@ -53,7 +55,8 @@ QuantizedMatrix Pack(const Format& format, Index out_features, Index in_features
                          .out_features = out_features,
                          .in_features = in_features,
                          .grid = std::move(grid),
-                         .packed_codes = std::vector<std::uint8_t>(static_cast<std::size_t>(out_features) * row_bytes)};
+                         .packed_codes = std::vector<std::uint8_t>(
+                             static_cast<std::size_t>(out_features) * row_bytes)};
   for (std::size_t row = 0; row < static_cast<std::size_t>(out_features); ++row) {
     PackBits(codes.subspan(row * columns, columns), format.codebook.bits,
              std::span(matrix.packed_codes).subspan(row * row_bytes, row_bytes));
@@ -69,7 +72,8 @@ std::vector<std::uint8_t> UnpackCodes(const QuantizedMatrix& matrix) {
   const auto columns = static_cast<std::size_t>(matrix.in_features);
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(matrix.out_features) * columns);
   for (Index row = 0; row < matrix.out_features; ++row) {
-    UnpackRow(matrix, row, std::span(codes).subspan(static_cast<std::size_t>(row) * columns, columns));
+    UnpackRow(matrix, row,
+              std::span(codes).subspan(static_cast<std::size_t>(row) * columns, columns));
   }
   return codes;
 }
@@ -84,7 +88,8 @@ void DequantizeRows(const QuantizedMatrix& matrix, Index first_row, MatrixView w
   for (Index row = 0; row < weight.rows(); ++row) {
     UnpackRow(matrix, first_row + row, codes);
     for (Index group = 0; group < groups; ++group) {
-      DequantizeGroup(matrix.format.codebook.values, static_cast<double>(matrix.grid.scale(first_row + row, group)),
+      DequantizeGroup(matrix.format.codebook.values,
+                      static_cast<double>(matrix.grid.scale(first_row + row, group)),
                       static_cast<double>(matrix.grid.zero_point(first_row + row, group)),
                       std::span(codes).subspan(static_cast<std::size_t>(group * length),
                                                static_cast<std::size_t>(length)),
@@ -101,24 +106,31 @@ void Dequantize(const QuantizedMatrix& matrix, MatrixView weight, ThreadPool* po
   }
   pool->ParallelFor((weight.rows() + kRowsPerItem - 1) / kRowsPerItem, [&](Index item, int) {
     const Index first = item * kRowsPerItem;
-    DequantizeRows(matrix, first, weight.middleRows(first, std::min(kRowsPerItem, weight.rows() - first)));
+    DequantizeRows(matrix, first,
+                   weight.middleRows(first, std::min(kRowsPerItem, weight.rows() - first)));
   });
 }
 
-std::int64_t StoredBits(const Format& format, Index out_features, Index in_features, bool integer_zero_point) {
-  const std::int64_t groups = out_features * (format.group_size == 0 ? 1 : in_features / format.group_size);
-  std::int64_t bits = out_features * static_cast<std::int64_t>(RowBytes(format, in_features)) * 8 + groups * 32;
+std::int64_t StoredBits(const Format& format, Index out_features, Index in_features,
+                        bool integer_zero_point) {
+  const std::int64_t groups =
+      out_features * (format.group_size == 0 ? 1 : in_features / format.group_size);
+  std::int64_t bits =
+      out_features * static_cast<std::int64_t>(RowBytes(format, in_features)) * 8 + groups * 32;
   if (!format.symmetric) {
-    bits += integer_zero_point ? static_cast<std::int64_t>(
-                                     PackedBytes(static_cast<std::size_t>(groups), format.codebook.bits) * 8)
-                               : groups * 32;
+    bits += integer_zero_point
+                ? static_cast<std::int64_t>(
+                      PackedBytes(static_cast<std::size_t>(groups), format.codebook.bits) * 8)
+                : groups * 32;
   }
-  if (!IsBuiltIn(format.codebook)) bits += static_cast<std::int64_t>(format.codebook.values.size()) * 32;
+  if (!IsBuiltIn(format.codebook))
+    bits += static_cast<std::int64_t>(format.codebook.values.size()) * 32;
   return bits;
 }
 
 std::int64_t StoredBits(const QuantizedMatrix& matrix) {
-  return StoredBits(matrix.format, matrix.out_features, matrix.in_features, matrix.grid.integer_zero_point);
+  return StoredBits(matrix.format, matrix.out_features, matrix.in_features,
+                    matrix.grid.integer_zero_point);
 }
 
 }  // namespace daq

@@ -1,4 +1,5 @@
-// The binary form of a QuantizedMatrix; docs/formats.md has the layout. All numbers are little-endian.
+// The binary form of a QuantizedMatrix; docs/formats.md has the layout. All numbers are
+// little-endian.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,7 +31,9 @@ class Writer {
   void Put(Number number) {
     Put(&number, sizeof(number));
   }
-  void Put(const void* data, std::size_t size) { bytes_->append(static_cast<const char*>(data), size); }
+  void Put(const void* data, std::size_t size) {
+    bytes_->append(static_cast<const char*>(data), size);
+  }
 
  private:
   std::string* bytes_;
@@ -54,7 +57,8 @@ class Reader {
     return taken;
   }
 
-  // The room is checked before the vector is made, so that a damaged count cannot ask for all memory.
+  // The room is checked before the vector is made, so that a damaged count cannot ask for all
+  // memory.
   template <typename Number>
   std::vector<Number> TakeMany(std::uint64_t count) {
     Require(count <= rest_.size() / sizeof(Number), "it ends too early");
@@ -67,7 +71,8 @@ class Reader {
   bool AtEnd() const { return rest_.empty(); }
 
   void Require(bool condition, std::string_view problem) const {
-    if (!condition) throw InputError({source_}, fmt::format("this quantised matrix is damaged: {}", problem));
+    if (!condition)
+      throw InputError({source_}, fmt::format("this quantised matrix is damaged: {}", problem));
   }
 
  private:
@@ -78,11 +83,13 @@ class Reader {
 std::vector<std::uint8_t> PackZeroPoints(const QuantizedMatrix& matrix) {
   const MatrixF& zero_point = matrix.grid.zero_point;
   std::vector<std::uint8_t> whole(static_cast<std::size_t>(zero_point.size()));
-  std::transform(zero_point.data(), zero_point.data() + zero_point.size(), whole.begin(), [&](float value) {
-    DAQ_CHECK(value >= 0.0F && value < std::ldexp(1.0F, matrix.format.codebook.bits) && value == std::trunc(value),
-              "an integer zero-point fits in the bits of a code");
-    return static_cast<std::uint8_t>(value);
-  });
+  std::transform(
+      zero_point.data(), zero_point.data() + zero_point.size(), whole.begin(), [&](float value) {
+        DAQ_CHECK(value >= 0.0F && value < std::ldexp(1.0F, matrix.format.codebook.bits) &&
+                      value == std::trunc(value),
+                  "an integer zero-point fits in the bits of a code");
+        return static_cast<std::uint8_t>(value);
+      });
   std::vector<std::uint8_t> packed(PackedBytes(whole.size(), matrix.format.codebook.bits));
   PackBits(whole, matrix.format.codebook.bits, packed);
   return packed;
@@ -105,21 +112,25 @@ Format TakeFormat(Reader* in, bool* integer_zero_point) {
   format.codebook.values = in->TakeMany<float>(count);
   const std::vector<float>& values = format.codebook.values;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    in->Require(std::isfinite(values[i]) && (i == 0 || values[i - 1] < values[i]), "the values of its code book");
+    in->Require(std::isfinite(values[i]) && (i == 0 || values[i - 1] < values[i]),
+                "the values of its code book");
   }
   format.group_size = in->Take<std::int64_t>();
   return format;
 }
 
 MatrixF TakeMatrix(Reader* in, Index rows, Index columns) {
-  const std::vector<float> numbers = in->TakeMany<float>(static_cast<std::uint64_t>(rows * columns));
+  const std::vector<float> numbers =
+      in->TakeMany<float>(static_cast<std::uint64_t>(rows * columns));
   MatrixF matrix(rows, columns);
   std::copy(numbers.begin(), numbers.end(), matrix.data());
   return matrix;
 }
 
 Grid TakeGrid(Reader* in, const Format& format, Index rows, Index groups, bool integer_zero_point) {
-  Grid grid{.scale = TakeMatrix(in, rows, groups), .zero_point = {}, .integer_zero_point = integer_zero_point};
+  Grid grid{.scale = TakeMatrix(in, rows, groups),
+            .zero_point = {},
+            .integer_zero_point = integer_zero_point};
   in->Require(std::all_of(grid.scale.data(), grid.scale.data() + grid.scale.size(),
                           [](float scale) { return std::isfinite(scale) && scale > 0.0F; }),
               "a scale that is not positive and finite");
@@ -142,15 +153,17 @@ Grid TakeGrid(Reader* in, const Format& format, Index rows, Index groups, bool i
   return grid;
 }
 
-// A code that no value belongs to would read past the book. Only books that fill their bits cannot have one.
+// A code that no value belongs to would read past the book. Only books that fill their bits cannot
+// have one.
 void RequireCodesInBook(const Reader& in, const QuantizedMatrix& matrix) {
   const std::size_t count = matrix.format.codebook.values.size();
   if (count == std::size_t{1} << matrix.format.codebook.bits) return;
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(matrix.in_features));
   for (Index row = 0; row < matrix.out_features; ++row) {
     UnpackRow(matrix, row, codes);
-    in.Require(std::all_of(codes.begin(), codes.end(), [&](std::uint8_t code) { return code < count; }),
-               "a code outside its code book");
+    in.Require(
+        std::all_of(codes.begin(), codes.end(), [&](std::uint8_t code) { return code < count; }),
+        "a code outside its code book");
   }
 }
 
@@ -162,11 +175,13 @@ std::string Serialize(const QuantizedMatrix& matrix) {
   DAQ_CHECK(book.name.size() <= kLongestName, "a code book's name is short");
   const std::size_t start = kMagic.size() + kDigestBytes;
   std::string bytes(kMagic);
-  bytes.reserve(start + 4096 + matrix.packed_codes.size() + static_cast<std::size_t>(matrix.grid.scale.size()) * 8);
+  bytes.reserve(start + 4096 + matrix.packed_codes.size() +
+                static_cast<std::size_t>(matrix.grid.scale.size()) * 8);
   bytes.resize(start);
   Writer out(&bytes);
   const bool integer_zero_point = matrix.grid.integer_zero_point && !format.symmetric;
-  out.Put(static_cast<std::uint8_t>((book.integer ? kInteger : 0) | (format.symmetric ? kSymmetric : 0) |
+  out.Put(static_cast<std::uint8_t>((book.integer ? kInteger : 0) |
+                                    (format.symmetric ? kSymmetric : 0) |
                                     (integer_zero_point ? kIntegerZeroPoint : 0)));
   out.Put(static_cast<std::uint8_t>(book.bits));
   out.Put(static_cast<std::uint16_t>(book.name.size()));
@@ -176,12 +191,14 @@ std::string Serialize(const QuantizedMatrix& matrix) {
   out.Put(static_cast<std::int64_t>(format.group_size));
   out.Put(static_cast<std::int64_t>(matrix.out_features));
   out.Put(static_cast<std::int64_t>(matrix.in_features));
-  out.Put(matrix.grid.scale.data(), static_cast<std::size_t>(matrix.grid.scale.size()) * sizeof(float));
+  out.Put(matrix.grid.scale.data(),
+          static_cast<std::size_t>(matrix.grid.scale.size()) * sizeof(float));
   if (integer_zero_point) {
     const std::vector<std::uint8_t> packed = PackZeroPoints(matrix);
     out.Put(packed.data(), packed.size());
   } else if (!format.symmetric) {
-    out.Put(matrix.grid.zero_point.data(), static_cast<std::size_t>(matrix.grid.zero_point.size()) * sizeof(float));
+    out.Put(matrix.grid.zero_point.data(),
+            static_cast<std::size_t>(matrix.grid.zero_point.size()) * sizeof(float));
   }
   out.Put(matrix.packed_codes.data(), matrix.packed_codes.size());
   bytes.replace(kMagic.size(), kDigestBytes, Sha256Hex(std::string_view(bytes).substr(start)));
@@ -193,22 +210,25 @@ QuantizedMatrix Parse(std::string_view bytes, const std::string& source) {
   in.Require(bytes.starts_with(kMagic), "it does not begin as one of this version");
   in.TakeBytes(kMagic.size());
   const std::string_view digest = in.TakeBytes(kDigestBytes);
-  in.Require(digest == Sha256Hex(bytes.substr(kMagic.size() + kDigestBytes)), "its SHA-256 differs");
+  in.Require(digest == Sha256Hex(bytes.substr(kMagic.size() + kDigestBytes)),
+             "its SHA-256 differs");
   QuantizedMatrix matrix;
   bool integer_zero_point = false;
   matrix.format = TakeFormat(&in, &integer_zero_point);
   matrix.out_features = in.Take<std::int64_t>();
   matrix.in_features = in.Take<std::int64_t>();
-  in.Require(matrix.out_features >= 1 && matrix.out_features <= kLargestDimension && matrix.in_features >= 1 &&
-                 matrix.in_features <= kLargestDimension,
+  in.Require(matrix.out_features >= 1 && matrix.out_features <= kLargestDimension &&
+                 matrix.in_features >= 1 && matrix.in_features <= kLargestDimension,
              "its shape");
   const Index group_size = matrix.format.group_size;
-  in.Require(group_size >= 0 && (group_size == 0 || matrix.in_features % group_size == 0), "its group size");
+  in.Require(group_size >= 0 && (group_size == 0 || matrix.in_features % group_size == 0),
+             "its group size");
   const Index groups = group_size == 0 ? 1 : matrix.in_features / group_size;
   matrix.grid = TakeGrid(&in, matrix.format, matrix.out_features, groups, integer_zero_point);
   const std::size_t row_bytes =
       PackedBytes(static_cast<std::size_t>(matrix.in_features), matrix.format.codebook.bits);
-  matrix.packed_codes = in.TakeMany<std::uint8_t>(static_cast<std::size_t>(matrix.out_features) * row_bytes);
+  matrix.packed_codes =
+      in.TakeMany<std::uint8_t>(static_cast<std::size_t>(matrix.out_features) * row_bytes);
   in.Require(in.AtEnd(), "more follows its end");
   RequireCodesInBook(in, matrix);
   return matrix;

@@ -1,4 +1,5 @@
-// The range of plain round-to-nearest baselines: from the smallest to the largest weight of each group.
+// The range of plain round-to-nearest baselines: from the smallest to the largest weight of each
+// group.
 #include <array>
 #include <memory>
 
@@ -17,9 +18,13 @@ class MinMax final : public Range {
   std::string Explain(const Format& format) const override { return ExplainGrid(rules_, format); }
   bool needs_statistics() const override { return false; }
 
-  RangeResult Find(const ConstMatrixView& weight, const Format& format, const LayerContext& layer) const override {
-    const auto find = [&](std::span<const float> group) { return LayGrid(IntervalOf(group), rules_, format); };
-    return {.grid = FindEachGroup(weight, format, layer, HasIntegerZeroPoint(rules_, format), find), .codes = {}};
+  RangeResult Find(const ConstMatrixView& weight, const Format& format,
+                   const LayerContext& layer) const override {
+    const auto find = [&](std::span<const float> group) {
+      return LayGrid(IntervalOf(group), rules_, format);
+    };
+    return {.grid = FindEachGroup(weight, format, layer, HasIntegerZeroPoint(rules_, format), find),
+            .codes = {}};
   }
 
  private:
@@ -36,6 +41,8 @@ std::span<const SettingSpec> MinMaxSettings() {
   return specs;
 }
 
-std::unique_ptr<Range> MakeMinMax(const Settings& settings) { return std::make_unique<MinMax>(settings); }
+std::unique_ptr<Range> MakeMinMax(const Settings& settings) {
+  return std::make_unique<MinMax>(settings);
+}
 
 }  // namespace daq

@@ -9,7 +9,8 @@ namespace daq {
 namespace {
 
 template <typename Part>
-PartChoice ChooseByName(std::span<const PartEntry<Part>> entries, std::string_view name, const Settings& overrides) {
+PartChoice ChooseByName(std::span<const PartEntry<Part>> entries, std::string_view name,
+                        const Settings& overrides) {
   const PartEntry<Part>* entry = FindPart(entries, name);
   DAQ_CHECK(entry != nullptr, name);
   return ChoosePart(*entry, overrides);

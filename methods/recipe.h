@@ -16,9 +16,11 @@ struct PartChoice {
   bool operator==(const PartChoice&) const = default;
 };
 
-// A weight-only quantiser as four independent choices (docs/design.md section 2), or full precision.
+// A weight-only quantiser as four independent choices (docs/design.md section 2), or full
+// precision.
 struct Recipe {
-  std::string method;  // the preset's name as the config says it, or "custom" for one spelled out; "fp16" for none
+  std::string method;  // the preset's name as the config says it, or "custom" for one spelled out;
+                       // "fp16" for none
   bool full_precision = false;  // the checkpoint's own weights; the parts below are then unused
   PartChoice transform;
   PartChoice range;
@@ -28,8 +30,8 @@ struct Recipe {
   bool operator==(const Recipe&) const = default;
 };
 
-// A method name of the literature and the three parts it stands for; the format is the config's own choice.
-// Parts are registered names; the settings listed override the parts' defaults.
+// A method name of the literature and the three parts it stands for; the format is the config's own
+// choice. Parts are registered names; the settings listed override the parts' defaults.
 struct Preset {
   std::string_view name;     // as written in a config's `method:` key
   std::string_view summary;  // one line

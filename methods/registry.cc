@@ -28,7 +28,8 @@ constexpr PartEntry<Range> kRanges[] = {
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {
-    {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings, MakeNearest},
+    {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings,
+     MakeNearest},
 };
 
 }  // namespace

@@ -3,17 +3,19 @@
 
 namespace daq {
 
-// Chooses the code of each weight, asking the range for grids when it needs them (GPTQ asks as it goes).
+// Chooses the code of each weight, asking the range for grids when it needs them (GPTQ asks as it
+// goes).
 class Rounding {
  public:
   virtual ~Rounding() = default;
 
   virtual bool needs_statistics() const = 0;
 
-  // The quantised form of `weight`, [out_features, in_features], all finite. Deterministic for any thread count.
-  // Throws InputError, naming the layer, if the group size does not divide in_features.
-  virtual QuantizedMatrix Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,
-                                   const LayerContext& layer) const = 0;
+  // The quantised form of `weight`, [out_features, in_features], all finite. Deterministic for any
+  // thread count. Throws InputError, naming the layer, if the group size does not divide
+  // in_features.
+  virtual QuantizedMatrix Quantize(const ConstMatrixView& weight, const Range& range,
+                                   const Format& format, const LayerContext& layer) const = 0;
 };
 
 }  // namespace daq

@@ -13,8 +13,8 @@ namespace {
 
 constexpr Index kRowsPerItem = 16;
 
-std::vector<std::uint8_t> NearestCodes(const ConstMatrixView& weight, const Format& format, const Grid& grid,
-                                       ThreadPool* pool) {
+std::vector<std::uint8_t> NearestCodes(const ConstMatrixView& weight, const Format& format,
+                                       const Grid& grid, ThreadPool* pool) {
   const Encoder encoder(format.codebook);
   const Index length = GroupLength(format, weight.cols());
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(weight.size()));
@@ -22,11 +22,13 @@ std::vector<std::uint8_t> NearestCodes(const ConstMatrixView& weight, const Form
     const Index end = std::min((item + 1) * kRowsPerItem, weight.rows());
     for (Index row = item * kRowsPerItem; row < end; ++row) {
       for (Index group = 0; group < grid.scale.cols(); ++group) {
-        const std::span<const float> weights(weight.row(row).data() + group * length, static_cast<std::size_t>(length));
-        encoder.Encode(static_cast<double>(grid.scale(row, group)), static_cast<double>(grid.zero_point(row, group)),
-                       weights,
-                       std::span(codes).subspan(static_cast<std::size_t>(row * weight.cols() + group * length),
-                                                weights.size()));
+        const std::span<const float> weights(weight.row(row).data() + group * length,
+                                             static_cast<std::size_t>(length));
+        encoder.Encode(
+            static_cast<double>(grid.scale(row, group)),
+            static_cast<double>(grid.zero_point(row, group)), weights,
+            std::span(codes).subspan(static_cast<std::size_t>(row * weight.cols() + group * length),
+                                     weights.size()));
       }
     }
   });

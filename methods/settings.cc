@@ -30,9 +30,13 @@ Settings DefaultSettings(std::span<const SettingSpec> specs) {
 
 bool GetBool(const Settings& settings, std::string_view name) { return Get<bool>(settings, name); }
 
-std::int64_t GetInt(const Settings& settings, std::string_view name) { return Get<std::int64_t>(settings, name); }
+std::int64_t GetInt(const Settings& settings, std::string_view name) {
+  return Get<std::int64_t>(settings, name);
+}
 
-double GetDouble(const Settings& settings, std::string_view name) { return Get<double>(settings, name); }
+double GetDouble(const Settings& settings, std::string_view name) {
+  return Get<double>(settings, name);
+}
 
 const std::string& GetString(const Settings& settings, std::string_view name) {
   return Get<std::string>(settings, name);

@@ -11,21 +11,24 @@ namespace daq {
 
 using SettingValue = std::variant<bool, std::int64_t, double, std::string>;
 
-// One setting of a range, rounding or transform: what a config may say, and what `plan --explain` prints.
-// The alternative that default_value holds is the setting's type. A config may write an integer for a double; the
-// reader stores it as the double, so that equal settings compare and hash equal.
+// One setting of a range, rounding or transform: what a config may say, and what `plan --explain`
+// prints. The alternative that default_value holds is the setting's type. A config may write an
+// integer for a double; the reader stores it as the double, so that equal settings compare and hash
+// equal.
 struct SettingSpec {
   std::string_view name;  // as written in a config
   SettingValue default_value;
-  double lowest = 0;                           // numbers only: the allowed interval, both ends included
+  double lowest = 0;  // numbers only: the allowed interval, both ends included
   double highest = 0;
   std::vector<std::string_view> choices = {};  // strings only: the allowed words
   std::string_view meaning;                    // one line: what it does and which way it pushes
-  std::string_view source;                     // where the default comes from: a paper, the authors' code, a measurement
+  std::string_view
+      source;  // where the default comes from: a paper, the authors' code, a measurement
 };
 
-// The settings of one part, complete: every name of its SettingSpecs has a value, no other name is present.
-// The harness checks types, intervals and choices where a config is read, so Make functions may rely on them.
+// The settings of one part, complete: every name of its SettingSpecs has a value, no other name is
+// present. The harness checks types, intervals and choices where a config is read, so Make
+// functions may rely on them.
 using Settings = std::map<std::string, SettingValue, std::less<>>;
 
 Settings DefaultSettings(std::span<const SettingSpec> specs);

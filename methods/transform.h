@@ -16,14 +16,18 @@ struct TransformLayer {
   MatrixF weight;    // [out_features, in_features]
 };
 
-// Linear layers that read one input, and what computes it. With s > 0 per input channel, multiplying column c of each
-// consumer by s[c] and dividing channel c of the producer by it leaves the block's function as it was.
+// Linear layers that read one input, and what computes it. With s > 0 per input channel,
+// multiplying column c of each consumer by s[c] and dividing channel c of the producer by it leaves
+// the block's function as it was.
 struct TransformGroup {
-  std::vector<Index> consumers;  // indices into TransformBlock::layers: q, k, v; or gate, up; or o; or down
-  // Exactly one of these is >= 0, or none where nothing can take the division (o under grouped-query attention).
+  std::vector<Index>
+      consumers;  // indices into TransformBlock::layers: q, k, v; or gate, up; or o; or down
+  // Exactly one of these is >= 0, or none where nothing can take the division (o under
+  // grouped-query attention).
   Index producer_norm = -1;   // index into TransformBlock::norms: element c
   Index producer_layer = -1;  // index into TransformBlock::layers: output row c
-  const LayerStatistics* statistics = nullptr;  // the consumers' input; null without calibration data
+  const LayerStatistics* statistics =
+      nullptr;  // the consumers' input; null without calibration data
 };
 
 // One decoder block as a transform sees it.
@@ -38,9 +42,9 @@ struct TransformBlock {
 struct TransformContext {
   Format format;               // that the layers will be quantised to
   ThreadPool* pool = nullptr;  // never null
-  // The output, [tokens, features], on the calibration windows, of the module that group number `group` is a part of (attention
-  // for q, k, v; the MLP for gate, up; the layer itself otherwise) with the weights of `block`. Not set without
-  // calibration data.
+  // The output, [tokens, features], on the calibration windows, of the module that group number
+  // `group` is a part of (attention for q, k, v; the MLP for gate, up; the layer itself otherwise)
+  // with the weights of `block`. Not set without calibration data.
   std::function<MatrixF(const TransformBlock& block, Index group)> module_output;
 };
 
@@ -55,8 +59,8 @@ class Transform {
   // True if Apply needs the groups' statistics and module_output.
   virtual bool needs_statistics() const = 0;
 
-  // Rewrites layers and norms of `block`. Statistics stay those of the inputs before; the caller scales or collects
-  // them again. Deterministic for any thread count.
+  // Rewrites layers and norms of `block`. Statistics stay those of the inputs before; the caller
+  // scales or collects them again. Deterministic for any thread count.
   virtual void Apply(TransformBlock* block, const TransformContext& context) const = 0;
 };
 

@@ -9,7 +9,9 @@
 namespace daq {
 namespace {
 
-std::uint64_t Parse(std::string_view text) { return ParseByteSize(text, {"x.yaml", 3}, "memory_budget"); }
+std::uint64_t Parse(std::string_view text) {
+  return ParseByteSize(text, {"x.yaml", 3}, "memory_budget");
+}
 
 TEST(ByteSizeTest, ReadsEveryUnit) {
   EXPECT_EQ(Parse("1B"), 1U);
@@ -31,17 +33,22 @@ TEST(ByteSizeTest, ReadsUpToTheLargestNumber) {
 class ByteSizeErrorTest : public testing::TestWithParam<std::string> {};
 
 TEST_P(ByteSizeErrorTest, IsRefused) {
-  const bool number = !GetParam().empty() && ((GetParam().front() >= '0' && GetParam().front() <= '9') || GetParam().front() == '-');
+  const bool number =
+      !GetParam().empty() &&
+      ((GetParam().front() >= '0' && GetParam().front() <= '9') || GetParam().front() == '-');
   const std::string found =
       GetParam().empty() ? "nothing" : (number ? GetParam() : "\"" + GetParam() + "\"");
   EXPECT_EQ(MessageOf([] { Parse(GetParam()); }),
-            "x.yaml:3: memory_budget: expected a size such as 12GiB (a whole number and B, KB, MB, GB, TB, KiB, MiB, "
-            "GiB or TiB), found " + found);
+            "x.yaml:3: memory_budget: expected a size such as 12GiB (a whole number and B, KB, MB, "
+            "GB, TB, KiB, MiB, "
+            "GiB or TiB), found " +
+                found);
 }
 
 INSTANTIATE_TEST_SUITE_P(Sizes, ByteSizeErrorTest,
-                         testing::Values("", "12", "0GiB", "012GiB", "-1GiB", "1.5GiB", "12 GiB", "12gib", "12G", "GiB",
-                                         "1GiBB", "18446744073709551616B", "16777216TiB", "inf", "99999999999999999999"));
+                         testing::Values("", "12", "0GiB", "012GiB", "-1GiB", "1.5GiB", "12 GiB",
+                                         "12gib", "12G", "GiB", "1GiBB", "18446744073709551616B",
+                                         "16777216TiB", "inf", "99999999999999999999"));
 
 }  // namespace
 }  // namespace daq

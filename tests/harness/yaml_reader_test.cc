@@ -33,7 +33,8 @@ TEST(YamlReaderTest, KeepsKindsLinesOrderAndQuotes) {
   const YamlNode& root = document.root;
   ASSERT_EQ(root.kind, Kind::kMap);
   ASSERT_EQ(root.children.size(), 4U);
-  EXPECT_EQ(FlowText(root), "{zebra: 1, apple: [a b, it's, {x: é\", y: [1, 2]}], empty: null, last: null}");
+  EXPECT_EQ(FlowText(root),
+            "{zebra: 1, apple: [a b, it's, {x: é\", y: [1, 2]}], empty: null, last: null}");
   EXPECT_EQ(root.children[0].key, "zebra");
   EXPECT_EQ(root.children[0].key_line, 2);
   EXPECT_EQ(root.children[1].key_line, 3);
@@ -51,11 +52,23 @@ TEST(YamlReaderTest, KeepsKindsLinesOrderAndQuotes) {
 }
 
 TEST(YamlReaderTest, TakesAByteOrderMarkWindowsLinesAndADocumentStart) {
-  EXPECT_EQ(FlowText(Parse("\xEF\xBB\xBF" "a: 'é'\n").root), "{a: é}");
+  EXPECT_EQ(FlowText(Parse("\xEF\xBB\xBF"
+                           "a: 'é'\n")
+                         .root),
+            "{a: é}");
   EXPECT_EQ(FlowText(Parse("a: x\r\nb: 'y'\r\n").root), "{a: x, b: y}");
   EXPECT_EQ(FlowText(Parse("---\na: 1\n...\n").root), "{a: 1}");
   EXPECT_EQ(Parse("").root.kind, Kind::kNothing);
   EXPECT_EQ(Parse("# only a comment\n").root.kind, Kind::kNothing);
+}
+
+TEST(YamlReaderTest, KnowsTheLineOfAnEmptyItem) {
+  const YamlNode root = Parse("- a\n-  # empty\n\n# more\n- b\n-\n").root;
+  ASSERT_EQ(root.children.size(), 4U);
+  EXPECT_EQ(root.children[1].kind, Kind::kNothing);
+  EXPECT_EQ(root.children[1].line, 2);
+  EXPECT_EQ(root.children[3].line, 6);
+  EXPECT_EQ(Parse("[a-,\n  ~]").root.children[1].line, 2);
 }
 
 TEST(YamlReaderTest, ReadsFiles) {
@@ -70,12 +83,16 @@ TEST(YamlReaderTest, ReadsFiles) {
 TEST(YamlReaderTest, RefusesWithLineAndKey) {
   const std::vector<std::pair<std::string, std::string>> cases = {
       // Keys.
-      {"a: 1\nb: 2\n\na: 3\n", "x.yaml:4: a: expected every key once, found it again (first on line 1)"},
-      {"a:\n- {b: 1, 'b': 2}\n", "x.yaml:2: a[0].b: expected every key once, found it again (first on line 2)"},
+      {"a: 1\nb: 2\n\na: 3\n",
+       "x.yaml:4: a: expected every key once, found it again (first on line 1)"},
+      {"a:\n- {b: 1, 'b': 2}\n",
+       "x.yaml:2: a[0].b: expected every key once, found it again (first on line 2)"},
       {"a: {<<: {b: 1}}\n", "x.yaml:1: a.<<: expected a name as key, found a merge key"},
       {"a: 1\n'': 2\n", "x.yaml:2: expected a name as key, found nothing"},
-      {"? [a]\n: 1\n", "x.yaml:1: expected a name as key, found a list or a map (is a bracket left open?)"},
-      {"{a: 1}: 2\n", "x.yaml:1: expected a name as key, found a list or a map (is a bracket left open?)"},
+      {"? [a]\n: 1\n",
+       "x.yaml:1: expected a name as key, found a list or a map (is a bracket left open?)"},
+      {"{a: 1}: 2\n",
+       "x.yaml:1: expected a name as key, found a list or a map (is a bracket left open?)"},
       // Indirections.
       {"a: &x 1\nb: *x\n", "x.yaml:1: a: expected a plain value, found an anchor (&name)"},
       {"a: [1, &x 2]\n", "x.yaml:1: a[1]: expected a plain value, found an anchor (&name)"},
@@ -88,7 +105,8 @@ TEST(YamlReaderTest, RefusesWithLineAndKey) {
       {"a: 1\n---\nb: 2\n", "x.yaml:2: expected one YAML document, found a second one"},
       {"a: 1\n...\nb: 2\n", "x.yaml:3: expected one YAML document, found a second one"},
       {"%YAML 1.2\n---\na: 1\n", "x.yaml:1: expected YAML without directives, found one (%name)"},
-      {"# c\n%TAG ! x\n---\na: 1\n", "x.yaml:2: expected YAML without directives, found one (%name)"},
+      {"# c\n%TAG ! x\n---\na: 1\n",
+       "x.yaml:2: expected YAML without directives, found one (%name)"},
       // Bytes.
       {"a: 1\nb:\t2\n", "x.yaml:2: expected spaces, found a tab"},
       {"a: 1\rb: 2\n", "x.yaml:1: expected text, found a control character"},
@@ -101,10 +119,14 @@ TEST(YamlReaderTest, RefusesWithLineAndKey) {
       {"a: |\n  b\n", "x.yaml:1: a: expected a plain value, found text over several lines"},
       {"a: >-\n  b\n  c\n", "x.yaml:1: a: expected a plain value, found text over several lines"},
       {"a: b\n  c\n", "x.yaml:1: a: expected a plain value, found text over several lines"},
-      {"a: 'b\n  c'\n", "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
-      {"a: \"b\n", "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
-      {"a: \"b\\\"\n", "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
-      {"a: 'b''\n", "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
+      {"a: 'b\n  c'\n",
+       "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
+      {"a: \"b\n",
+       "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
+      {"a: \"b\\\"\n",
+       "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
+      {"a: 'b''\n",
+       "x.yaml:1: a: expected a plain value, found a quote that does not end on its line"},
       // Syntax.
       {"a: [1, 2\n", "x.yaml:2: expected YAML, found a mistake: end of sequence flow not found"},
       {"a: {b: [1}\n", "x.yaml:1: expected YAML, found a mistake: illegal flow end"},
@@ -114,7 +136,8 @@ TEST(YamlReaderTest, RefusesWithLineAndKey) {
       {"a: @b\n", "x.yaml:1: expected YAML, found a mistake: unknown token"},
       {"a: 'b' c\n", "x.yaml:1: expected YAML, found a mistake: end of map not found"},
   };
-  for (const auto& [text, message] : cases) EXPECT_EQ(MessageOf([&] { Parse(text); }), message) << text;
+  for (const auto& [text, message] : cases)
+    EXPECT_EQ(MessageOf([&] { Parse(text); }), message) << text;
 }
 
 std::string Repeat(std::string_view piece, std::size_t bytes) {
@@ -128,16 +151,18 @@ TEST(YamlReaderTest, BoundsSizeValuesAndDepth) {
             "x.yaml: expected at most 1048576 bytes of YAML, found 1048577");
   EXPECT_EQ(MessageOf([] { Parse(Repeat("- a\n", 400'008)); }),
             "x.yaml:100001: expected at most 100000 values, found more");
-  EXPECT_EQ(MessageOf([] { Parse(Repeat("- ", 2 * 33) + "a"); }), "x.yaml:1: expected at most 32 levels, found more");
+  EXPECT_EQ(MessageOf([] { Parse(Repeat("- ", 2 * 33) + "a"); }),
+            "x.yaml:1: expected at most 32 levels, found more");
   EXPECT_EQ(MessageOf([] { Parse(Repeat("- ", 2 * 32) + "a"); }), "no exception");
 }
 
 // A hostile file must end in a message: no crash, no endless loop, nothing else thrown.
 TEST(YamlReaderTest, SurvivesRepeatedPieces) {
   const std::array<std::string_view, 40> pieces = {
-      "[",  "{",   "- ",  "? ",  "a: ", "a:\n ", "'",   "\"",  "&a ",   "!a ",   "*a ", "|",    "\n",   "#",
-      "[]", "{}",  "{a: ", "{?",  "[?",  "%",     "---\n", "...\n", ": ", ":",     "[:",  "{:",   ",",    "]",
-      "!<", "!",   "<<: ", "-\n", "\"\\", "'' ",   "[a, ", "a\n", "\\",  "~: ",  "? -\n", "- ["};
+      "[",     "{",     "- ",   "? ",  "a: ",  "a:\n ", "'",    "\"",  "&a ",   "!a ",
+      "*a ",   "|",     "\n",   "#",   "[]",   "{}",    "{a: ", "{?",  "[?",    "%",
+      "---\n", "...\n", ": ",   ":",   "[:",   "{:",    ",",    "]",   "!<",    "!",
+      "<<: ",  "-\n",   "\"\\", "'' ", "[a, ", "a\n",   "\\",   "~: ", "? -\n", "- ["};
   for (const std::string_view piece : pieces) {
     for (const std::string_view start : {"", "a: ", "[", "a:\n  - "}) {
       try {
@@ -164,14 +189,31 @@ TEST(YamlValueTest, ReadsOnlyPlainDecimalIntegers) {
   EXPECT_EQ(read(items[2]), 0);
   EXPECT_EQ(read(items[3]), 0);
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"2049", "2049"},   {"-6", "-6"},         {"010", "010"},   {"0x10", "0x10"},  {"0o10", "0o10"},
-      {"1_000", "1_000"}, {"+5", "+5"},         {"1.0", "1.0"},   {"1e3", "1e3"},    {"\"4\"", "\"4\""},
-      {"four", "\"four\""}, {"true", "true"},   {".inf", "\".inf\""}, {"", "nothing"}, {"~", "nothing"},
-      {"[4]", "a list"},  {"{b: 4}", "a map"},  {"[]", "an empty list"}, {"{}", "an empty map"},
+      {"2049", "2049"},
+      {"-6", "-6"},
+      {"010", "010"},
+      {"0x10", "0x10"},
+      {"0o10", "0o10"},
+      {"1_000", "1_000"},
+      {"+5", "+5"},
+      {"1.0", "1.0"},
+      {"1e3", "1e3"},
+      {"\"4\"", "\"4\""},
+      {"four", "\"four\""},
+      {"true", "true"},
+      {".inf", "\".inf\""},
+      {"", "nothing"},
+      {"~", "nothing"},
+      {"[4]", "a list"},
+      {"{b: 4}", "a map"},
+      {"[]", "an empty list"},
+      {"{}", "an empty map"},
       {"99999999999999999999", "99999999999999999999"},
-      {"12:30:45", "12:30:45"}, {"1 2", "1 2"}};
+      {"12:30:45", "12:30:45"},
+      {"1 2", "1 2"}};
   for (const auto& [value, found] : cases) {
-    EXPECT_EQ(ErrorOfA(value, read), "x.yaml:1: a: expected an integer from -5 to 2048, found " + found);
+    EXPECT_EQ(ErrorOfA(value, read),
+              "x.yaml:1: a: expected an integer from -5 to 2048, found " + found);
   }
 }
 
@@ -183,12 +225,15 @@ TEST(YamlValueTest, ReadsOnlyPlainFiniteNumbers) {
   EXPECT_EQ(numbers, (std::vector<double>{0.4, -0.5, 1, 1e-3, 2.5e5, 0}));
   EXPECT_FALSE(std::signbit(numbers[5]));
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {".nan", "\".nan\""}, {"nan", "\"nan\""}, {".inf", "\".inf\""}, {"-.inf", "-.inf"}, {"inf", "\"inf\""},
-      {"1e999", "1e999"},   {"1e-999", "1e-999"}, {".5", ".5"},       {"5.", "5."},           {"01.5", "01.5"},
-      {"0x1p3", "0x1p3"},   {"-1.5", "-1.5"},   {"1000001", "1000001"}, {"'0.5'", "\"0.5\""}, {"1e", "1e"},
-      {"1.5e+", "1.5e+"},   {"", "nothing"}};
+      {".nan", "\".nan\""},   {"nan", "\"nan\""},   {".inf", "\".inf\""}, {"-.inf", "-.inf"},
+      {"inf", "\"inf\""},     {"1e999", "1e999"},   {"1e-999", "1e-999"}, {".5", ".5"},
+      {"5.", "5."},           {"01.5", "01.5"},     {"0x1p3", "0x1p3"},   {"-1.5", "-1.5"},
+      {"1000001", "1000001"}, {"'0.5'", "\"0.5\""}, {"1e", "1e"},         {"1.5e+", "1.5e+"},
+      {"", "nothing"}};
   for (const auto& [value, found] : cases) {
-    EXPECT_EQ(ErrorOfA(value, read), "x.yaml:1: a: expected a number from -1 to 1000000, found " + found) << value;
+    EXPECT_EQ(ErrorOfA(value, read),
+              "x.yaml:1: a: expected a number from -1 to 1000000, found " + found)
+        << value;
   }
 }
 
@@ -198,8 +243,9 @@ TEST(YamlValueTest, ReadsOnlyTrueAndFalse) {
   EXPECT_TRUE(read(YamlValue(document).List("a list")[0]));
   EXPECT_FALSE(read(YamlValue(document).List("a list")[1]));
   const std::vector<std::pair<std::string, std::string>> cases = {
-      {"yes", "\"yes\""},   {"no", "\"no\""}, {"on", "\"on\""},        {"off", "\"off\""}, {"True", "\"True\""},
-      {"FALSE", "\"FALSE\""}, {"y", "\"y\""}, {"'true'", "\"true\""}, {"1", "1"},         {"", "nothing"}};
+      {"yes", "\"yes\""},   {"no", "\"no\""},       {"on", "\"on\""}, {"off", "\"off\""},
+      {"True", "\"True\""}, {"FALSE", "\"FALSE\""}, {"y", "\"y\""},   {"'true'", "\"true\""},
+      {"1", "1"},           {"", "nothing"}};
   for (const auto& [value, found] : cases) {
     EXPECT_EQ(ErrorOfA(value, read), "x.yaml:1: a: expected true or false, found " + found);
   }
@@ -219,8 +265,10 @@ TEST(YamlValueTest, ReadsTextNamesListsAndSizes) {
   EXPECT_EQ(ErrorOfA("''", text), "x.yaml:1: a: expected a text, found \"\"");
   EXPECT_EQ(ErrorOfA("[b]", text), "x.yaml:1: a: expected a text, found a list");
   const auto name = [&](const YamlValue& value) { value.Name(kNames); };
-  EXPECT_EQ(ErrorOfA("gtpq", name), "x.yaml:1: a: expected one of rtn, gptq, found \"gtpq\" (did you mean gptq?)");
-  EXPECT_EQ(ErrorOfA("somewhere", name), "x.yaml:1: a: expected one of rtn, gptq, found \"somewhere\"");
+  EXPECT_EQ(ErrorOfA("gtpq", name),
+            "x.yaml:1: a: expected one of rtn, gptq, found \"gtpq\" (did you mean gptq?)");
+  EXPECT_EQ(ErrorOfA("somewhere", name),
+            "x.yaml:1: a: expected one of rtn, gptq, found \"somewhere\"");
   EXPECT_EQ(ErrorOfA("{}", name), "x.yaml:1: a: expected one of rtn, gptq, found an empty map");
   const auto list = [](const YamlValue& value) { value.List("a list of things"); };
   EXPECT_EQ(ErrorOfA("b", list), "x.yaml:1: a: expected a list of things, found \"b\"");
@@ -241,7 +289,8 @@ TEST(YamlMapTest, RefusesUnknownKeysBeforeMissingOnes) {
   const YamlDocument document = Parse("recipes:\n  - {method: rtn,\n     formta: nf4}\n");
   const YamlValue recipe = YamlValue(document).Child("recipes")->List("a list")[0];
   EXPECT_EQ(MessageOf([&] { YamlMap(recipe, "a recipe", kKeys); }),
-            "x.yaml:3: recipes[0].formta: expected one of method, format, group, found \"formta\" (did you mean "
+            "x.yaml:3: recipes[0].formta: expected one of method, format, group, found \"formta\" "
+            "(did you mean "
             "format?)");
   EXPECT_EQ(MessageOf([&] { YamlMap(*recipe.Child("method"), "a recipe", kKeys); }),
             "x.yaml:2: recipes[0].method: expected a recipe, found \"rtn\"");
@@ -250,7 +299,8 @@ TEST(YamlMapTest, RefusesUnknownKeysBeforeMissingOnes) {
 TEST(YamlMapTest, NamesMissingAndUnusedKeys) {
   const YamlDocument document = Parse("method: rtn\ngroup: 4\n");
   YamlMap map(YamlValue(document), "a recipe", kKeys);
-  EXPECT_EQ(MessageOf([&] { map.Get("format", "a format"); }), "x.yaml:1: format: expected a format, found nothing");
+  EXPECT_EQ(MessageOf([&] { map.Get("format", "a format"); }),
+            "x.yaml:1: format: expected a format, found nothing");
   EXPECT_TRUE(map.Has("group"));
   EXPECT_FALSE(map.Find("format"));
   EXPECT_EQ(map.Get("method", "a method").Text("a method"), "rtn");

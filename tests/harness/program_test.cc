@@ -1,0 +1,224 @@
+// The program as a user meets it: tables, exit codes, messages, killed and continued runs.
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <limits>
+#include <map>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "tests/support/run_program.h"
+#include "tests/support/temporary_folder.h"
+#include "tests/support/tiny_checkpoint.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::json;
+namespace fs = std::filesystem;
+
+class ProgramTest : public testing::Test {
+ protected:
+  ProgramTest() {
+    WriteTinyCheckpoint(folder_.path() / "model", {});
+    Json windows = {{"windows", Json::array()}};
+    for (int window = 0; window < 6; ++window) {
+      Json ids = Json::array();
+      for (int i = 0; i < 64; ++i) ids.push_back((window * 31 + i * i) % 64);
+      windows["windows"].push_back(ids);
+    }
+    WriteFileAtomically(folder_.path() / "windows.json", windows.dump());
+    WriteConfig(kConfig);
+  }
+
+  void WriteConfig(const std::string& text) const { WriteFileAtomically(folder_.path() / "test.yaml", text); }
+
+  ProgramResult Run(std::vector<std::string> arguments, const std::string& results = "results", int kill_after_ms = -1) const {
+    arguments.insert(arguments.begin(), DAQ_BINARY);
+    arguments.insert(arguments.end(), {"--results", (folder_.path() / results).string()});
+    return RunProgram(arguments, kill_after_ms);
+  }
+
+  std::string config() const { return (folder_.path() / "test.yaml").string(); }
+
+  // File name to content of every finished cell.
+  std::map<std::string, std::string> Cells(const std::string& results = "results") const {
+    std::map<std::string, std::string> cells;
+    for (const auto& entry : fs::directory_iterator(folder_.path() / results / "test/cells")) {
+      cells[entry.path().filename()] = ReadFile(entry.path());
+    }
+    return cells;
+  }
+
+  // A message with the test's own folder left out.
+  std::string WithoutFolder(std::string text) const {
+    const std::string prefix = folder_.path().string() + "/";
+    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
+    return text;
+  }
+
+  static constexpr const char* kConfig = R"(model: model
+calibration: {protocol: ids, file: windows.json, windows: 2}
+evaluate:
+  - {protocol: ids, file: windows.json}
+recipes:
+  - fp16
+  - {method: rtn, format: nf4}
+  - {method: rtn, format: {codebook: int3, group: 16}}
+  - {transform: none, range: mse, rounding: nearest, format: {codebook: int2, group: 16}}
+)";
+
+  TemporaryFolder folder_;
+};
+
+TEST_F(ProgramTest, RunPrintsATableAndReportPrintsTheSame) {
+  const ProgramResult run = Run({config()});
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_NE(run.output.find("| rtn "), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find("int3"), std::string::npos);
+  EXPECT_EQ(Run({"report", config()}).output, run.output);
+  EXPECT_EQ(Run({config(), "--threads", "3"}, "other").output, run.output);
+}
+
+TEST_F(ProgramTest, JsonReportHasTheDocumentedFields) {
+  ASSERT_EQ(Run({"run", config()}).exit_code, 0);
+  const Json report = Json::parse(Run({"report", config(), "--format", "json"}).output);
+  ASSERT_EQ(report.size(), 4U);
+  for (const Json& object : report) {
+    for (const char* name : {"schema", "model", "model_sha256", "method", "transform", "range", "rounding", "format",
+                             "granularity", "bits_per_weight", "calibration", "metrics", "seconds", "peak_rss_bytes",
+                             "host", "version"}) {
+      EXPECT_TRUE(object.contains(name)) << name;
+    }
+    const Json& metric = object.at("metrics").at("ids");
+    EXPECT_EQ(metric.at("tokens"), 6 * 63);
+    EXPECT_EQ(metric.at("window_losses").size(), 6U);
+    EXPECT_EQ(metric.at("loss_vs_fp").is_null(), object.at("method") == "fp16");
+  }
+  EXPECT_EQ(report[0].at("bits_per_weight"), 16);
+  EXPECT_EQ(report[3].at("method"), "custom");
+  // Output errors are there because the config has calibration windows.
+  EXPECT_GT(report[2].at("layers")[0].at("output_mse"), 0.0);
+}
+
+TEST_F(ProgramTest, ARerunComputesOnlyWhatIsMissing) {
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  const auto before = Cells();
+  WriteConfig(std::string(kConfig) + "  - {method: rtn, format: int4}\n");
+  const ProgramResult rerun = Run({config()});
+  ASSERT_EQ(rerun.exit_code, 0) << rerun.errors;
+  EXPECT_NE(rerun.errors.find("1 cells computed, 4 already there"), std::string::npos) << rerun.errors;
+  const auto after = Cells();
+  EXPECT_EQ(after.size(), 5U);
+  for (const auto& [name, content] : before) EXPECT_EQ(after.at(name), content);  // untouched, seconds and all
+}
+
+// Kills runs after ever longer times until one lives to its end: every kill falls into another moment of the work. What was
+// finished stays, byte for byte, and the table is that of a run nobody disturbed.
+TEST_F(ProgramTest, KilledRunsContinueAndGiveTheSameTable) {
+  const std::string expected = Run({config(), "--threads", "1"}, "undisturbed").output;
+  std::map<std::string, std::string> finished;
+  ProgramResult run;
+  int kills = 0;
+  for (int milliseconds = 1; run.exit_code != 0; milliseconds += 2, ++kills) {
+    ASSERT_LT(milliseconds, 60000);
+    run = Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
+    if (!fs::exists(folder_.path() / "results/test/cells")) continue;
+    for (const auto& [name, content] : Cells()) {
+      if (name.ends_with(".tmp")) continue;
+      const auto [known, inserted] = finished.emplace(name, content);
+      EXPECT_EQ(known->second, content) << "a finished cell was computed again";
+    }
+  }
+  EXPECT_GE(kills, 3);
+  EXPECT_EQ(run.output, expected);
+}
+
+TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
+  WriteConfig("model: nowhere\nevaluate: [{protocol: ids, file: windows.json}]\nrecipes: [fp16]\n");
+  EXPECT_EQ(Run({config()}).exit_code, 2);
+
+  WriteConfig("model: model\nevaluate: [{protocol: ids, file: missing.json}]\nrecipes: [fp16]\n");
+  const ProgramResult missing = Run({config()});
+  EXPECT_EQ(missing.exit_code, 2);
+  EXPECT_NE(missing.errors.find("missing.json"), std::string::npos) << missing.errors;
+
+  WriteConfig("model: model\nevaluate: [gptq-wikitext2]\nrecipes: [fp16]\n");
+  const ProgramResult fetch = Run({config(), "--data", (folder_.path() / "no-data").string()});
+  EXPECT_EQ(fetch.exit_code, 2);
+  EXPECT_NE(fetch.errors.find("daq-bench fetch wikitext2"), std::string::npos) << fetch.errors;
+
+  WriteConfig("model: model\nevaluate: [{protocol: ids, file: windows.json}]\nrecipes:\n  - {method: rtn, format: {codebook: int4, group: 10}}\n");
+  const ProgramResult group = Run({config()});
+  EXPECT_EQ(group.exit_code, 2);
+  EXPECT_EQ(WithoutFolder(group.errors),
+            "test.yaml:4: format.group: expected a divisor of 32, the in_features of self_attn.q_proj, found 10\n");
+}
+
+TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "run"}).exit_code, 2);
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "run", "x.yaml", "--threads", "0"}).exit_code, 2);
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "missing.yaml"}).exit_code, 2);
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "fetch", "unknown"}).exit_code, 2);
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "--help"}).exit_code, 0);
+  EXPECT_EQ(RunProgram({DAQ_BINARY, "--version"}).exit_code, 0);
+}
+
+TEST_F(ProgramTest, ABudgetThatIsTooSmallIsRefused) {
+  const ProgramResult run = Run({config(), "--memory-budget", "1MiB"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_NE(run.errors.find("memory_budget: value: expected at least"), std::string::npos) << run.errors;
+  EXPECT_NE(run.errors.find("found 1.0 MiB"), std::string::npos) << run.errors;
+}
+
+TEST_F(ProgramTest, PlanListsCellsAndComputesNothing) {
+  const ProgramResult plan = Run({"plan", config()});
+  EXPECT_EQ(plan.exit_code, 0) << plan.errors;
+  EXPECT_NE(plan.output.find("left to do  4 of 4 cells"), std::string::npos) << plan.output;
+  EXPECT_FALSE(fs::exists(folder_.path() / "results/test/cells"));
+  EXPECT_NE(Run({"plan", config(), "--explain"}).output.find("max_shrink"), std::string::npos);
+}
+
+TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
+  TinyCheckpointSpec spec;
+  spec.dtype = "F32";
+  std::vector<TinyTensor> tensors = MakeTinyTensors(spec);
+  for (TinyTensor& tensor : tensors) {
+    if (tensor.name == "model.layers.1.mlp.up_proj.weight") tensor.values[5] = std::numeric_limits<float>::quiet_NaN();
+  }
+  fs::remove_all(folder_.path() / "model");
+  fs::create_directories(folder_.path() / "model");
+  WriteFileAtomically(folder_.path() / "model/config.json", TinyConfigJson(spec));
+  WriteSafetensors(folder_.path() / "model/model.safetensors", tensors, spec.dtype);
+  const ProgramResult run = Run({config()});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_NE(run.errors.find("model.layers.1.mlp.up_proj.weight[0, 5]"), std::string::npos) << run.errors;
+}
+
+// A 7B-shaped model streams: peak memory is that of one block, whatever their number.
+class SlowProgramTest : public ProgramTest {
+ protected:
+  std::uint64_t PeakBytes(int layers) const {
+    const fs::path model = folder_.path() / ("random-" + std::to_string(layers));
+    const ProgramResult made = RunProgram({"/usr/bin/env", "python3", std::string(DAQ_SOURCE_DIR) + "/tests/tools/make_random_checkpoint.py",
+                                           model.string(), "--layers", std::to_string(layers), "--windows", "1", "--window-tokens", "2048"});
+    EXPECT_EQ(made.exit_code, 0) << made.errors;
+    WriteConfig("model: random-" + std::to_string(layers) + "\nevaluate: [{protocol: ids, file: random-" +
+                std::to_string(layers) + "/windows.json}]\nrecipes: [fp16]\n");
+    const ProgramResult run = Run({config()}, "results-" + std::to_string(layers));
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    const Json report = Json::parse(Run({"report", config(), "--format", "json"}, "results-" + std::to_string(layers)).output);
+    fs::remove_all(model);
+    return report.at(0).at("peak_rss_bytes");
+  }
+};
+
+TEST_F(SlowProgramTest, PeakMemoryOfA7BShapeDoesNotGrowWithItsBlocks) {
+  const auto two = static_cast<double>(PeakBytes(2));
+  const auto four = static_cast<double>(PeakBytes(4));
+  EXPECT_NEAR(four / two, 1, 0.05);
+  EXPECT_LT(four, 4.0 * (1ULL << 30U));
+}
+
+}  // namespace
+}  // namespace daq
