@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds and runs the tests.
 #
-#   scripts/test.sh [PRESET...]     presets of CMakePresets.json; default: release asan
+#   scripts/test.sh [PRESET...]     presets of CMakePresets.json; default: release
 #
 # release and debug run every test; asan and tsan the ones with the label `unit`, because the slow and golden ones
 # take too long under a sanitizer; tidy builds only, since its checks are the build. Tests that need the project's
@@ -10,7 +10,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 presets=("$@")
-[[ ${#presets[@]} -gt 0 ]] || presets=(release asan)
+[[ ${#presets[@]} -gt 0 ]] || presets=(release)
 for preset in "${presets[@]}"; do
   case "$preset" in
     release | debug | asan | tsan | tidy) ;;
