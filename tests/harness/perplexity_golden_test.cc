@@ -94,8 +94,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTransformersTest,
                            return text;
                          });
 
-// The authors' own code quantises in float32 as ours does. On floating-point books both take a tie to the lower code, and the
-// perplexities agree to 1e-5. On integer grids torch.round takes a tie to the even integer, ours to the lower code: that is
+// The authors' own code quantises in float32 as ours does. On floating-point books both take a tie to the lower code, but
+// theirs forms w / s + z in float32 and ours compares exactly: measured up to 1.7e-5 of the perplexity. On integer grids torch.round takes a tie to the even integer, ours to the lower code: that is
 // one weight in ten thousand (7 of 65,536 in the first q_proj at int3), worth 3.7e-4 and 2.8e-4 of the perplexity here. A wrong
 // rule (zero-point not rounded) is 7e-3 off.
 TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
@@ -112,8 +112,8 @@ TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
   };
   const std::vector<Case> cases = {{"rtn-int3-pc", "int3", false, 0, 5e-4},
                                    {"rtn-int4-g64", "int4", false, 64, 5e-4},
-                                   {"nf4-sym-pc", "nf4", true, 0, 1e-5},
-                                   {"fp4e2m1-sym-pc", "fp4_e2m1_release", true, 0, 1e-5}};
+                                   {"nf4-sym-pc", "nf4", true, 0, 5e-5},
+                                   {"fp4e2m1-sym-pc", "fp4_e2m1_release", true, 0, 5e-5}};
   const nlohmann::json results = nlohmann::json::parse(ReadFile(SharedPath("goldens/methods/results.json")));
   for (const Case& one : cases) {
     const Format format{.codebook = *FindCodebook(one.codebook, one.symmetric), .symmetric = one.symmetric, .group_size = one.group_size};
