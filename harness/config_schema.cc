@@ -58,8 +58,8 @@ void AppendSettings(std::string_view parent, std::span<const PartEntry<Part>> en
   for (const PartEntry<Part>& entry : entries) {
     for (const SettingSpec& spec : entry.settings()) {
       std::string path = fmt::format("{}.{}", parent, spec.name);
-      if (std::find(paths->begin(), paths->end(), path) == paths->end())
-        paths->push_back(std::move(path));
+      if (std::find(paths->begin(), paths->end(), path) != paths->end()) continue;
+      paths->push_back(std::move(path));
     }
   }
 }

@@ -97,6 +97,7 @@ std::vector<float> Integers(int bits, bool is_signed) {
   const int count = 1 << bits;
   const int first = is_signed ? -count / 2 : 0;
   std::vector<float> values;
+  values.reserve(static_cast<std::size_t>(count));
   for (int i = 0; i < count; ++i) values.push_back(static_cast<float>(first + i));
   return values;
 }
