@@ -16,18 +16,22 @@ blasint BlasSize(Index size) {
   return static_cast<blasint>(size);
 }
 
-void Gemm(CBLAS_TRANSPOSE transpose_b, const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+void Gemm(CBLAS_TRANSPOSE transpose_b, const ConstMatrixView& a, const ConstMatrixView& b,
+          MatrixView c) {
   const Index b_inner = transpose_b == CblasTrans ? b.cols() : b.rows();
   const Index b_outer = transpose_b == CblasTrans ? b.rows() : b.cols();
-  DAQ_CHECK(a.cols() == b_inner && c.rows() == a.rows() && c.cols() == b_outer, "shapes of a product agree");
+  DAQ_CHECK(a.cols() == b_inner && c.rows() == a.rows() && c.cols() == b_outer,
+            "shapes of a product agree");
   if (c.size() == 0) return;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b, BlasSize(c.rows()), BlasSize(c.cols()), BlasSize(a.cols()),
-              1.0F, a.data(), BlasSize(a.outerStride()), b.data(), BlasSize(b.outerStride()), 0.0F, c.data(),
-              BlasSize(c.outerStride()));
+  cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b, BlasSize(c.rows()), BlasSize(c.cols()),
+              BlasSize(a.cols()), 1.0F, a.data(), BlasSize(a.outerStride()), b.data(),
+              BlasSize(b.outerStride()), 0.0F, c.data(), BlasSize(c.outerStride()));
 }
 
 // Small integers, so that a float product is exact and one wrong term shows.
-float Pattern(Index row, Index col) { return static_cast<float>((row * 7 + col * 13 + row * col) % 17 - 8); }
+float Pattern(Index row, Index col) {
+  return static_cast<float>((row * 7 + col * 13 + row * col) % 17 - 8);
+}
 
 void CheckShape(Index m, Index n, Index k) {
   const MatrixF a = MatrixF::NullaryExpr(m, k, [](Index r, Index c) { return Pattern(r, c); });
@@ -39,13 +43,15 @@ void CheckShape(Index m, Index n, Index k) {
   for (Index row = 0; row < m; ++row) {
     for (Index col = 0; col < n; ++col) {
       double expected = 0;
-      for (Index i = 0; i < k; ++i) expected += static_cast<double>(a(row, i)) * static_cast<double>(b(col, i));
+      for (Index i = 0; i < k; ++i)
+        expected += static_cast<double>(a(row, i)) * static_cast<double>(b(col, i));
       for (const float found : {c_transposed(row, col), c_plain(row, col)}) {
         if (static_cast<double>(found) == expected) continue;
-        throw std::runtime_error(
-            fmt::format("{} computes wrong products on this processor: element ({}, {}) of a {} x {} x {} sgemm is "
-                        "{}, expected {}. Set OPENBLAS_CORETYPE=Haswell, or install a newer libopenblas.",
-                        BlasDescription(), row, col, m, n, k, found, expected));
+        throw std::runtime_error(fmt::format(
+            "{} computes wrong products on this processor: element ({}, {}) of a {} x {} x {} "
+            "sgemm is "
+            "{}, expected {}. Set OPENBLAS_CORETYPE=Haswell, or install a newer libopenblas.",
+            BlasDescription(), row, col, m, n, k, found, expected));
       }
     }
   }
@@ -70,6 +76,8 @@ void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, Matr
   Gemm(CblasTrans, a, b, c);
 }
 
-void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) { Gemm(CblasNoTrans, a, b, c); }
+void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  Gemm(CblasNoTrans, a, b, c);
+}
 
 }  // namespace daq

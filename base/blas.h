@@ -5,10 +5,10 @@
 
 namespace daq {
 
-// Makes BLAS single-threaded (daq-bench shares out work itself) and multiplies small matrices of awkward
-// shapes against a plain double-precision loop. Some OpenBLAS builds compute wrong numbers on processors
-// newer than they are; then every result would be wrong, so this throws std::runtime_error with the library's
-// version and core. Call once, before any product.
+// Makes BLAS single-threaded (daq-bench shares out work itself) and multiplies small matrices of
+// awkward shapes against a plain double-precision loop. Some OpenBLAS builds compute wrong numbers
+// on processors newer than they are; then every result would be wrong, so this throws
+// std::runtime_error with the library's version and core. Call once, before any product.
 void SetUpBlas();
 
 // "OpenBLAS 0.3.21 ... Zen": what computed a result, for its provenance.

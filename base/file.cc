@@ -42,7 +42,8 @@ class Descriptor {
 
 std::string ReadFile(const std::filesystem::path& path) {
   std::error_code no_such_path;  // then opening it says why
-  if (std::filesystem::is_directory(path, no_such_path)) throw InputError({path.string()}, "this is a folder, expected a file");
+  if (std::filesystem::is_directory(path, no_such_path))
+    throw InputError({path.string()}, "this is a folder, expected a file");
   std::ifstream in(path, std::ios::binary);
   if (!in) throw InputError({path.string()}, std::strerror(errno));
   std::string content(std::istreambuf_iterator<char>(in), {});
@@ -55,7 +56,8 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
   // The process id keeps two processes that write the same name out of each other's temporary.
   const std::filesystem::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
   {
-    const Descriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+    const Descriptor file(
+        ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
     if (file.get() < 0) ThrowDiskError(temporary, "cannot create");
     std::size_t written = 0;
     while (written < content.size()) {
@@ -71,7 +73,8 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
     }
     if (::fsync(file.get()) != 0) ThrowDiskError(temporary, "cannot sync");
   }
-  if (::rename(temporary.c_str(), path.c_str()) != 0) ThrowDiskError(path, "cannot rename into place");
+  if (::rename(temporary.c_str(), path.c_str()) != 0)
+    ThrowDiskError(path, "cannot rename into place");
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
@@ -92,7 +95,9 @@ MappedFile::~MappedFile() {
 }
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
-    : path_(std::move(other.path_)), data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      data_(std::exchange(other.data_, nullptr)),
+      size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
@@ -102,7 +107,8 @@ MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
 }
 
 void MappedFile::Release(std::span<const std::byte> part) const {
-  DAQ_CHECK(part.data() >= data_ && part.data() + part.size() <= data_ + size_, "a part of this file");
+  DAQ_CHECK(part.data() >= data_ && part.data() + part.size() <= data_ + size_,
+            "a part of this file");
   // Only whole pages: those at the two ends may be shared with a neighbour that is in use.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
   const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;

@@ -11,9 +11,9 @@ namespace daq {
 // The whole file as bytes. Throws InputError (file name, system's reason) if it cannot be read.
 std::string ReadFile(const std::filesystem::path& path);
 
-// Replaces path by `content` so that a reader, or a crash at any moment, sees the old or the new file, never
-// a part: writes a temporary in the same folder, syncs it, renames it. Makes missing parent folders.
-// Throws std::runtime_error if the disk refuses.
+// Replaces path by `content` so that a reader, or a crash at any moment, sees the old or the new
+// file, never a part: writes a temporary in the same folder, syncs it, renames it. Makes missing
+// parent folders. Throws std::runtime_error if the disk refuses.
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
 
 // A file mapped read-only. The pages come from disk on first touch and belong to the page cache.
@@ -28,7 +28,8 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
-  // Takes the pages of `part`, a part of bytes(), out of this process's resident memory. They stay readable.
+  // Takes the pages of `part`, a part of bytes(), out of this process's resident memory. They stay
+  // readable.
   void Release(std::span<const std::byte> part) const;
 
  private:

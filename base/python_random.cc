@@ -9,9 +9,9 @@
 namespace daq {
 namespace {
 
-// Feeds std::mt19937 the state that the reference implementation's init_by_array gives (Matsumoto and
-// Nishimura 2002; CPython's Modules/_randommodule.c calls it with the seed's 32-bit words, lowest first).
-// std::mt19937 takes the 624 words from generate() as they are.
+// Feeds std::mt19937 the state that the reference implementation's init_by_array gives (Matsumoto
+// and Nishimura 2002; CPython's Modules/_randommodule.c calls it with the seed's 32-bit words,
+// lowest first). std::mt19937 takes the 624 words from generate() as they are.
 class InitByArray {
  public:
   using result_type = std::uint32_t;
@@ -26,7 +26,8 @@ class InitByArray {
     DAQ_CHECK(static_cast<std::size_t>(end - begin) == kWords, "mt19937 asks for its whole state");
     std::array<std::uint32_t, kWords> state{};
     state[0] = 19650218U;
-    for (std::uint32_t i = 1; i < kWords; ++i) state[i] = 1812433253U * (state[i - 1] ^ (state[i - 1] >> 30U)) + i;
+    for (std::uint32_t i = 1; i < kWords; ++i)
+      state[i] = 1812433253U * (state[i - 1] ^ (state[i - 1] >> 30U)) + i;
     std::size_t i = 1;
     const auto previous = [&] { return state[i - 1] ^ (state[i - 1] >> 30U); };
     const auto advance = [&] {

@@ -4,8 +4,8 @@
 
 namespace daq {
 
-// CPython's random.Random(seed): the Mersenne Twister as random.seed(int) starts it, and randint. Evaluation
-// and calibration texts of the published protocols are drawn with it.
+// CPython's random.Random(seed): the Mersenne Twister as random.seed(int) starts it, and randint.
+// Evaluation and calibration texts of the published protocols are drawn with it.
 class PythonRandom {
  public:
   // random.seed(seed) for 0 <= seed < 2^64.

@@ -5,9 +5,10 @@
 
 namespace daq {
 
-// Sums whose order of additions is fixed: eight lanes, lane i takes elements i, i + 8, i + 16, ..., and the
-// lanes are added in a fixed tree. Neither alignment nor vector width nor the number of threads changes a
-// bit, and the compiler may still vectorise. Elements are widened to double before any arithmetic.
+// Sums whose order of additions is fixed: eight lanes, lane i takes elements i, i + 8, i + 16, ...,
+// and the lanes are added in a fixed tree. Neither alignment nor vector width nor the number of
+// threads changes a bit, and the compiler may still vectorise. Elements are widened to double
+// before any arithmetic.
 template <typename Term>  // Term: double(std::size_t index)
 double LaneSum(std::size_t count, const Term& term) {
   std::array<double, 8> lane{};

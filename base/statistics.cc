@@ -17,8 +17,8 @@ double Mean(std::span<const double> values) {
 double StandardError(std::span<const double> values) {
   if (values.size() < 2) return std::numeric_limits<double>::quiet_NaN();
   const double mean = Mean(values);
-  const double squares =
-      LaneSum(values.size(), [&](std::size_t i) { return (values[i] - mean) * (values[i] - mean); });
+  const double squares = LaneSum(
+      values.size(), [&](std::size_t i) { return (values[i] - mean) * (values[i] - mean); });
   const auto count = static_cast<double>(values.size());
   return std::sqrt(squares / (count - 1) / count);
 }
@@ -34,7 +34,8 @@ PairedDifference PerplexityDifference(std::span<const double> a, std::span<const
   const double perplexity_a = Perplexity(a);
   const double perplexity_b = Perplexity(b);
   std::vector<double> linearised(a.size());
-  for (std::size_t w = 0; w < a.size(); ++w) linearised[w] = perplexity_a * a[w] - perplexity_b * b[w];
+  for (std::size_t w = 0; w < a.size(); ++w)
+    linearised[w] = perplexity_a * a[w] - perplexity_b * b[w];
   return {.value = perplexity_a - perplexity_b, .standard_error = StandardError(linearised)};
 }
 

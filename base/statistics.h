@@ -12,8 +12,8 @@ double StandardError(std::span<const double> values);
 // exp(mean of window losses), losses in nats: the perplexity of IST-DASLab/gptq's llama_eval.
 double Perplexity(std::span<const double> window_losses);
 
-// Standard error of Perplexity by the delta method: perplexity * StandardError(window_losses). Windows, not
-// tokens, are the unit: tokens inside a window are not independent.
+// Standard error of Perplexity by the delta method: perplexity * StandardError(window_losses).
+// Windows, not tokens, are the unit: tokens inside a window are not independent.
 double PerplexityStandardError(std::span<const double> window_losses);
 
 // The difference of two perplexities over the same windows, a - b, with its paired standard error.
@@ -22,8 +22,9 @@ struct PairedDifference {
   double standard_error = 0;  // NaN for fewer than two windows
 };
 
-// Delta method on the pairs: the standard error of the mean of P(a) * a_w - P(b) * b_w. Far smaller than
-// either perplexity's own where the windows' difficulties cancel. a and b have the same length, not empty.
+// Delta method on the pairs: the standard error of the mean of P(a) * a_w - P(b) * b_w. Far smaller
+// than either perplexity's own where the windows' difficulties cancel. a and b have the same
+// length, not empty.
 PairedDifference PerplexityDifference(std::span<const double> a, std::span<const double> b);
 
 }  // namespace daq

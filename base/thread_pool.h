@@ -8,9 +8,9 @@ namespace daq {
 
 // A fixed set of threads that share out independent items of work.
 //
-// Written here rather than taken from OpenMP or TBB because the project's promises need all three of: an
-// exception leaves the loop, ThreadSanitizer understands it, and items are claimed one by one while results
-// never depend on who claimed them.
+// Written here rather than taken from OpenMP or TBB because the project's promises need all three
+// of: an exception leaves the loop, ThreadSanitizer understands it, and items are claimed one by
+// one while results never depend on who claimed them.
 class ThreadPool {
  public:
   // threads >= 1; the calling thread is one of them.
@@ -21,10 +21,11 @@ class ThreadPool {
 
   int threads() const;
 
-  // Calls body(item, worker) once for each item in [0, count), worker in [0, threads()). Returns when all are
-  // done. Two calls with the same worker never overlap, so worker may index scratch space. If a body throws,
-  // or the user asks to stop (base/interrupt.h), items not yet started are left out and the exception of the
-  // lowest item, or Interrupted, is thrown here. Not reentrant: a body must not call ParallelFor.
+  // Calls body(item, worker) once for each item in [0, count), worker in [0, threads()). Returns
+  // when all are done. Two calls with the same worker never overlap, so worker may index scratch
+  // space. If a body throws, or the user asks to stop (base/interrupt.h), items not yet started are
+  // left out and the exception of the lowest item, or Interrupted, is thrown here. Not reentrant: a
+  // body must not call ParallelFor.
   void ParallelFor(Index count, const std::function<void(Index item, int worker)>& body);
 
  private:

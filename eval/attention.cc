@@ -23,8 +23,8 @@ void CausalSoftmax(float* scores, Index count, Index size, float scale) {
 
 }  // namespace
 
-void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_value, Index head, Index first_query,
-                AttentionScratch* scratch, MatrixView attended) {
+void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_value, Index head,
+                Index first_query, AttentionScratch* scratch, MatrixView attended) {
   const Index d = config.head_dim;
   const Index queries = std::min(kQueryTile, query_key_value.rows() - first_query);
   const Index keys = first_query + queries;
@@ -39,7 +39,8 @@ void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_valu
   for (Index row = 0; row < queries; ++row) {
     CausalSoftmax(scores.data() + row * scores.outerStride(), first_query + row + 1, keys, scale);
   }
-  Multiply(scores, query_key_value.block(0, value_column, keys, d), attended.block(first_query, head * d, queries, d));
+  Multiply(scores, query_key_value.block(0, value_column, keys, d),
+           attended.block(first_query, head * d, queries, d));
 }
 
 }  // namespace daq

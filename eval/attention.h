@@ -6,7 +6,8 @@
 
 namespace daq {
 
-// Rows of queries that one piece of attention work handles. Fixed: results must not depend on the threads.
+// Rows of queries that one piece of attention work handles. Fixed: results must not depend on the
+// threads.
 inline constexpr Index kQueryTile = 128;
 
 // Scratch space of one worker.
@@ -15,11 +16,11 @@ struct AttentionScratch {
   explicit AttentionScratch(Index window_tokens) : scores(kQueryTile, window_tokens) {}
 };
 
-// Causal attention of one head for the queries [first_query, first_query + kQueryTile) of one window, cut at its end:
-// out = softmax(q k^T / sqrt(head_dim)) v. Only keys up to the tile's last query are multiplied: the tiles above the
-// diagonal cost nothing.
-// query_key_value: [tokens, query_size + 2 * key_value_size], rotated; attended: [tokens, query_size].
-void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_value, Index head, Index first_query,
-                AttentionScratch* scratch, MatrixView attended);
+// Causal attention of one head for the queries [first_query, first_query + kQueryTile) of one
+// window, cut at its end: out = softmax(q k^T / sqrt(head_dim)) v. Only keys up to the tile's last
+// query are multiplied: the tiles above the diagonal cost nothing. query_key_value: [tokens,
+// query_size + 2 * key_value_size], rotated; attended: [tokens, query_size].
+void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_value, Index head,
+                Index first_query, AttentionScratch* scratch, MatrixView attended);
 
 }  // namespace daq

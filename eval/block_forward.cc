@@ -11,11 +11,13 @@
 namespace daq {
 namespace {
 
-// The fixed sizes of pieces. A product's tile is large enough that packing its operands costs BLAS little, and small
-// enough that one window of 2048 tokens gives each layer of a 7B model dozens of them.
+// The fixed sizes of pieces. A product's tile is large enough that packing its operands costs BLAS
+// little, and small enough that one window of 2048 tokens gives each layer of a 7B model dozens of
+// them.
 constexpr Index kTokenTile = 256;
 constexpr Index kOutputTile = 1024;
-// Windows are run in batches of about this many tokens, so that short windows of a small model fill all cores.
+// Windows are run in batches of about this many tokens, so that short windows of a small model fill
+// all cores.
 constexpr Index kBatchTokens = 4096;
 
 Index Tiles(Index size, Index tile) { return (size + tile - 1) / tile; }
@@ -32,7 +34,8 @@ void ForTokenTiles(ThreadPool* pool, Index windows, Index window_tokens,
   });
 }
 
-// Calls body(first_row, rows, first_output, outputs, worker) for tiles of tokens by tiles of outputs.
+// Calls body(first_row, rows, first_output, outputs, worker) for tiles of tokens by tiles of
+// outputs.
 void ForProductTiles(ThreadPool* pool, Index windows, Index window_tokens, Index outputs,
                      const std::function<void(Index, Index, Index, Index, int)>& body) {
   const Index token_tiles = Tiles(window_tokens, kTokenTile);
@@ -42,7 +45,8 @@ void ForProductTiles(ThreadPool* pool, Index windows, Index window_tokens, Index
     const Index token_item = item % (windows * token_tiles);
     const Index first_output = item / (windows * token_tiles) * kOutputTile;
     const Index start = token_item % token_tiles * kTokenTile;
-    body(token_item / token_tiles * window_tokens + start, std::min(kTokenTile, window_tokens - start), first_output,
+    body(token_item / token_tiles * window_tokens + start,
+         std::min(kTokenTile, window_tokens - start), first_output,
          std::min(kOutputTile, outputs - first_output), worker);
   });
 }
@@ -53,11 +57,15 @@ LinearInput InputOf(LinearLayer layer) {
   switch (layer) {
     case LinearLayer::kQuery:
     case LinearLayer::kKey:
-    case LinearLayer::kValue: return LinearInput::kAttention;
-    case LinearLayer::kOutput: return LinearInput::kOutput;
+    case LinearLayer::kValue:
+      return LinearInput::kAttention;
+    case LinearLayer::kOutput:
+      return LinearInput::kOutput;
     case LinearLayer::kGate:
-    case LinearLayer::kUp: return LinearInput::kMlp;
-    case LinearLayer::kDown: return LinearInput::kDown;
+    case LinearLayer::kUp:
+      return LinearInput::kMlp;
+    case LinearLayer::kDown:
+      return LinearInput::kDown;
   }
   DAQ_CHECK(false, "a linear layer");
   return LinearInput::kDown;
@@ -70,13 +78,16 @@ BlockForward::BlockForward(const ModelConfig& config, Index window_tokens, Threa
       pool_(pool),
       rope_(config.rope, config.head_dim, window_tokens),
       normed_(batch_windows_ * window_tokens, config.hidden_size),
-      query_key_value_(batch_windows_ * window_tokens, config.query_size() + 2 * config.key_value_size()),
+      query_key_value_(batch_windows_ * window_tokens,
+                       config.query_size() + 2 * config.key_value_size()),
       attended_(batch_windows_ * window_tokens, config.query_size()),
       gate_up_(batch_windows_ * window_tokens, 2 * config.intermediate_size),
-      attention_scratch_(static_cast<std::size_t>(pool->threads()), AttentionScratch(window_tokens)),
+      attention_scratch_(static_cast<std::size_t>(pool->threads()),
+                         AttentionScratch(window_tokens)),
       product_tile_(static_cast<std::size_t>(pool->threads()), MatrixF(kTokenTile, kOutputTile)) {}
 
-std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index window_tokens, int threads) {
+std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index window_tokens,
+                                           int threads) {
   const Index row = config.hidden_size + 2 * config.query_size() + 2 * config.key_value_size() +
                     2 * config.intermediate_size;
   const Index worker = kQueryTile * window_tokens + kTokenTile * kOutputTile;
@@ -87,8 +98,9 @@ std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index wind
 
 void BlockForward::Run(const BlockWeights& weights, HiddenStates* states, const InputTap& tap,
                        const std::function<void(Index)>& on_windows_done) {
-  DAQ_CHECK(states->window_tokens() == window_tokens_ && states->hidden_size() == config_.hidden_size,
-            "states of this model and window");
+  DAQ_CHECK(
+      states->window_tokens() == window_tokens_ && states->hidden_size() == config_.hidden_size,
+      "states of this model and window");
   for (Index first = 0; first < states->windows(); first += batch_windows_) {
     const Index count = std::min(batch_windows_, states->windows() - first);
     RunBatch(weights, first, states->rows(first, count), tap);
@@ -97,18 +109,21 @@ void BlockForward::Run(const BlockWeights& weights, HiddenStates* states, const 
   }
 }
 
-void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, MatrixView states, const InputTap& tap) {
+void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, MatrixView states,
+                            const InputTap& tap) {
   const Index rows = states.rows();
   const Index windows = rows / window_tokens_;
   const auto normalise = [&](const VectorF& norm) {
     ForTokenTiles(pool_, windows, window_tokens_, [&](Index row, Index count, int) {
-      RmsNorm(states.middleRows(row, count), norm, config_.rms_norm_eps, normed_.middleRows(row, count));
+      RmsNorm(states.middleRows(row, count), norm, config_.rms_norm_eps,
+              normed_.middleRows(row, count));
     });
   };
   const auto multiply = [&](const MatrixF& input, const MatrixF& weight, MatrixF* to) {
     ForProductTiles(pool_, windows, window_tokens_, weight.rows(),
                     [&](Index row, Index count, Index output, Index outputs, int) {
-                      MultiplyTransposed(input.middleRows(row, count), weight.middleRows(output, outputs),
+                      MultiplyTransposed(input.middleRows(row, count),
+                                         weight.middleRows(output, outputs),
                                          to->block(row, output, count, outputs));
                     });
   };
@@ -117,7 +132,8 @@ void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, Mat
                     [&](Index row, Index count, Index output, Index outputs, int worker) {
                       MatrixF& scratch = product_tile_[static_cast<std::size_t>(worker)];
                       MatrixView tile = scratch.topLeftCorner(count, outputs);
-                      MultiplyTransposed(input.middleRows(row, count), weight.middleRows(output, outputs), tile);
+                      MultiplyTransposed(input.middleRows(row, count),
+                                         weight.middleRows(output, outputs), tile);
                       states.block(row, output, count, outputs) += tile;
                     });
   };
@@ -142,11 +158,13 @@ void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, Mat
 }
 
 void BlockForward::RotateHeads(Index windows) {
-  const Index heads = config_.num_heads + config_.num_kv_heads;  // queries and keys lie side by side
+  const Index heads =
+      config_.num_heads + config_.num_kv_heads;  // queries and keys lie side by side
   ForTokenTiles(pool_, windows, window_tokens_, [&](Index first_row, Index count, int) {
     for (Index row = first_row; row < first_row + count; ++row) {
       float* vectors = query_key_value_.data() + row * query_key_value_.cols();
-      for (Index head = 0; head < heads; ++head) rope_.Rotate(row % window_tokens_, vectors + head * config_.head_dim);
+      for (Index head = 0; head < heads; ++head)
+        rope_.Rotate(row % window_tokens_, vectors + head * config_.head_dim);
     }
   });
 }
@@ -154,11 +172,13 @@ void BlockForward::RotateHeads(Index windows) {
 void BlockForward::Attend(Index windows) {
   const Index tiles = Tiles(window_tokens_, kQueryTile);
   pool_->ParallelFor(windows * config_.num_heads * tiles, [&](Index item, int worker) {
-    // The longest tiles (the last queries) start first, so that no thread is left alone with one at the end.
+    // The longest tiles (the last queries) start first, so that no thread is left alone with one at
+    // the end.
     const Index tile = tiles - 1 - item / (windows * config_.num_heads);
     const Index window = item % (windows * config_.num_heads) / config_.num_heads;
     AttendTile(config_, query_key_value_.middleRows(window * window_tokens_, window_tokens_),
-               item % config_.num_heads, tile * kQueryTile, &attention_scratch_[static_cast<std::size_t>(worker)],
+               item % config_.num_heads, tile * kQueryTile,
+               &attention_scratch_[static_cast<std::size_t>(worker)],
                attended_.middleRows(window * window_tokens_, window_tokens_));
   });
 }
@@ -166,18 +186,19 @@ void BlockForward::Attend(Index windows) {
 // The gate's half of gate_up_ becomes silu(gate) * up.
 void BlockForward::ActivateGate(Index rows) {
   const Index n = config_.intermediate_size;
-  ForTokenTiles(pool_, rows / window_tokens_, window_tokens_, [&](Index first_row, Index count, int) {
-    for (Index row = first_row; row < first_row + count; ++row) {
-      float* gate = gate_up_.data() + row * gate_up_.cols();
-      const float* up = gate + n;
-      for (Index i = 0; i < n; ++i) {
-        // The sigmoid through e^-|x|, which neither overflows nor loses digits.
-        const float decay = Exp(-std::abs(gate[i]));
-        const float sigmoid = (gate[i] >= 0.0F ? 1.0F : decay) / (1.0F + decay);
-        gate[i] = gate[i] * sigmoid * up[i];
-      }
-    }
-  });
+  ForTokenTiles(pool_, rows / window_tokens_, window_tokens_,
+                [&](Index first_row, Index count, int) {
+                  for (Index row = first_row; row < first_row + count; ++row) {
+                    float* gate = gate_up_.data() + row * gate_up_.cols();
+                    const float* up = gate + n;
+                    for (Index i = 0; i < n; ++i) {
+                      // The sigmoid through e^-|x|, which neither overflows nor loses digits.
+                      const float decay = Exp(-std::abs(gate[i]));
+                      const float sigmoid = (gate[i] >= 0.0F ? 1.0F : decay) / (1.0F + decay);
+                      gate[i] = gate[i] * sigmoid * up[i];
+                    }
+                  }
+                });
 }
 
 }  // namespace daq

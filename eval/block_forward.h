@@ -18,20 +18,24 @@ enum class LinearInput { kAttention, kOutput, kMlp, kDown };  // of q/k/v, of o,
 // The input that `layer` reads.
 LinearInput InputOf(LinearLayer layer);
 
-// Receives the input rows of windows [first_window, ...) as the pass computes them; called on the calling thread.
-using InputTap = std::function<void(LinearInput input, Index first_window, const ConstMatrixView& rows)>;
+// Receives the input rows of windows [first_window, ...) as the pass computes them; called on the
+// calling thread.
+using InputTap =
+    std::function<void(LinearInput input, Index first_window, const ConstMatrixView& rows)>;
 
 // Runs decoder blocks over windows, float32.
 //
-// Work is cut into pieces of a fixed size (a tile of tokens by a tile of outputs; a head by a tile of queries), each
-// computed by one thread with single-threaded BLAS, and no piece crosses a window: so a window's result depends
-// neither on the number of threads nor on the windows beside it, and one window alone keeps all cores busy.
+// Work is cut into pieces of a fixed size (a tile of tokens by a tile of outputs; a head by a tile
+// of queries), each computed by one thread with single-threaded BLAS, and no piece crosses a
+// window: so a window's result depends neither on the number of threads nor on the windows beside
+// it, and one window alone keeps all cores busy.
 class BlockForward {
  public:
   // pool must outlive this.
   BlockForward(const ModelConfig& config, Index window_tokens, ThreadPool* pool);
 
-  // Replaces the states of all windows by the block's output. `on_windows_done(n)` follows each batch of n windows.
+  // Replaces the states of all windows by the block's output. `on_windows_done(n)` follows each
+  // batch of n windows.
   void Run(const BlockWeights& weights, HiddenStates* states, const InputTap& tap = {},
            const std::function<void(Index windows)>& on_windows_done = {});
 
@@ -39,7 +43,8 @@ class BlockForward {
   static std::uint64_t WorkspaceBytes(const ModelConfig& config, Index window_tokens, int threads);
 
  private:
-  void RunBatch(const BlockWeights& weights, Index first_window, MatrixView states, const InputTap& tap);
+  void RunBatch(const BlockWeights& weights, Index first_window, MatrixView states,
+                const InputTap& tap);
   void RotateHeads(Index windows);
   void Attend(Index windows);
   void ActivateGate(Index rows);

@@ -11,13 +11,20 @@ namespace daq {
 
 std::string_view LinearLayerName(LinearLayer layer) {
   switch (layer) {
-    case LinearLayer::kQuery: return "self_attn.q_proj";
-    case LinearLayer::kKey: return "self_attn.k_proj";
-    case LinearLayer::kValue: return "self_attn.v_proj";
-    case LinearLayer::kOutput: return "self_attn.o_proj";
-    case LinearLayer::kGate: return "mlp.gate_proj";
-    case LinearLayer::kUp: return "mlp.up_proj";
-    case LinearLayer::kDown: return "mlp.down_proj";
+    case LinearLayer::kQuery:
+      return "self_attn.q_proj";
+    case LinearLayer::kKey:
+      return "self_attn.k_proj";
+    case LinearLayer::kValue:
+      return "self_attn.v_proj";
+    case LinearLayer::kOutput:
+      return "self_attn.o_proj";
+    case LinearLayer::kGate:
+      return "mlp.gate_proj";
+    case LinearLayer::kUp:
+      return "mlp.up_proj";
+    case LinearLayer::kDown:
+      return "mlp.down_proj";
   }
   DAQ_CHECK(false, "a linear layer");
   return {};
@@ -29,13 +36,18 @@ std::string LinearLayerName(Index block, LinearLayer layer) {
 
 MatrixShape LinearLayerShape(const ModelConfig& config, LinearLayer layer) {
   switch (layer) {
-    case LinearLayer::kQuery: return {config.query_size(), config.hidden_size};
+    case LinearLayer::kQuery:
+      return {config.query_size(), config.hidden_size};
     case LinearLayer::kKey:
-    case LinearLayer::kValue: return {config.key_value_size(), config.hidden_size};
-    case LinearLayer::kOutput: return {config.hidden_size, config.query_size()};
+    case LinearLayer::kValue:
+      return {config.key_value_size(), config.hidden_size};
+    case LinearLayer::kOutput:
+      return {config.hidden_size, config.query_size()};
     case LinearLayer::kGate:
-    case LinearLayer::kUp: return {config.intermediate_size, config.hidden_size};
-    case LinearLayer::kDown: return {config.hidden_size, config.intermediate_size};
+    case LinearLayer::kUp:
+      return {config.intermediate_size, config.hidden_size};
+    case LinearLayer::kDown:
+      return {config.hidden_size, config.intermediate_size};
   }
   DAQ_CHECK(false, "a linear layer");
   return {};
@@ -53,13 +65,20 @@ MatrixView BlockWeights::Layer(const ModelConfig& config, LinearLayer layer) {
   const Index query = config.query_size();
   const Index key_value = config.key_value_size();
   switch (layer) {
-    case LinearLayer::kQuery: return query_key_value.topRows(query);
-    case LinearLayer::kKey: return query_key_value.middleRows(query, key_value);
-    case LinearLayer::kValue: return query_key_value.bottomRows(key_value);
-    case LinearLayer::kOutput: return output;
-    case LinearLayer::kGate: return gate_up.topRows(config.intermediate_size);
-    case LinearLayer::kUp: return gate_up.bottomRows(config.intermediate_size);
-    case LinearLayer::kDown: return down;
+    case LinearLayer::kQuery:
+      return query_key_value.topRows(query);
+    case LinearLayer::kKey:
+      return query_key_value.middleRows(query, key_value);
+    case LinearLayer::kValue:
+      return query_key_value.bottomRows(key_value);
+    case LinearLayer::kOutput:
+      return output;
+    case LinearLayer::kGate:
+      return gate_up.topRows(config.intermediate_size);
+    case LinearLayer::kUp:
+      return gate_up.bottomRows(config.intermediate_size);
+    case LinearLayer::kDown:
+      return down;
   }
   DAQ_CHECK(false, "a linear layer");
   return down;
@@ -75,12 +94,16 @@ std::uint64_t BlockWeightBytes(const ModelConfig& config) {
 }
 
 void ReadNorms(const Checkpoint& checkpoint, Index block, BlockWeights* weights) {
-  weights->attention_norm = checkpoint.ReadVector(fmt::format("model.layers.{}.input_layernorm.weight", block));
-  weights->mlp_norm = checkpoint.ReadVector(fmt::format("model.layers.{}.post_attention_layernorm.weight", block));
+  weights->attention_norm =
+      checkpoint.ReadVector(fmt::format("model.layers.{}.input_layernorm.weight", block));
+  weights->mlp_norm =
+      checkpoint.ReadVector(fmt::format("model.layers.{}.post_attention_layernorm.weight", block));
 }
 
-void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* pool, BlockWeights* weights) {
-  // Pieces of rows small enough to keep all threads busy, large enough that finding the tensor costs nothing.
+void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* pool,
+                      BlockWeights* weights) {
+  // Pieces of rows small enough to keep all threads busy, large enough that finding the tensor
+  // costs nothing.
   constexpr Index kPieceValues = Index{1} << 20;
   struct Piece {
     std::string name;

@@ -16,7 +16,8 @@ inline constexpr std::array<LinearLayer, 7> kLinearLayers = {
     LinearLayer::kQuery, LinearLayer::kKey, LinearLayer::kValue, LinearLayer::kOutput,
     LinearLayer::kGate,  LinearLayer::kUp,  LinearLayer::kDown};
 
-// "self_attn.q_proj", and with its block "model.layers.3.self_attn.q_proj" (the checkpoint's name less ".weight").
+// "self_attn.q_proj", and with its block "model.layers.3.self_attn.q_proj" (the checkpoint's name
+// less ".weight").
 std::string_view LinearLayerName(LinearLayer layer);
 std::string LinearLayerName(Index block, LinearLayer layer);
 
@@ -26,11 +27,11 @@ struct MatrixShape {
 };
 MatrixShape LinearLayerShape(const ModelConfig& config, LinearLayer layer);
 
-// The weights of one decoder block in float32. Layers that share an input lie below each other in one matrix, so
-// that one product serves them.
+// The weights of one decoder block in float32. Layers that share an input lie below each other in
+// one matrix, so that one product serves them.
 struct BlockWeights {
-  VectorF attention_norm;  // [hidden]
-  VectorF mlp_norm;        // [hidden]
+  VectorF attention_norm;   // [hidden]
+  VectorF mlp_norm;         // [hidden]
   MatrixF query_key_value;  // [query_size + 2 * key_value_size, hidden]
   MatrixF output;           // [hidden, query_size]
   MatrixF gate_up;          // [2 * intermediate, hidden]
@@ -46,8 +47,10 @@ struct BlockWeights {
 // Bytes of one BlockWeights.
 std::uint64_t BlockWeightBytes(const ModelConfig& config);
 
-// Reads the norms, or the seven linear layers (by all threads), of decoder block `block` into `weights`.
+// Reads the norms, or the seven linear layers (by all threads), of decoder block `block` into
+// `weights`.
 void ReadNorms(const Checkpoint& checkpoint, Index block, BlockWeights* weights);
-void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* pool, BlockWeights* weights);
+void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* pool,
+                      BlockWeights* weights);
 
 }  // namespace daq

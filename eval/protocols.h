@@ -9,13 +9,14 @@
 
 namespace daq {
 
-// How a text becomes windows. The id stands beside every number, because the same model prints other numbers
-// under other protocols. See docs/protocols.md.
+// How a text becomes windows. The id stands beside every number, because the same model prints
+// other numbers under other protocols. See docs/protocols.md.
 struct ProtocolInfo {
   std::string_view id;
   std::string_view summary;
   std::string_view source;
-  std::string_view dataset;       // the entry of configs/datasets.yaml whose file it reads; empty: a file must be given
+  std::string_view dataset;  // the entry of configs/datasets.yaml whose file it reads; empty: a
+                             // file must be given
   std::string_view dataset_file;  // the name of the file in that entry
 };
 
@@ -23,15 +24,17 @@ std::span<const ProtocolInfo> EvaluationProtocols();
 const ProtocolInfo* FindEvaluationProtocol(std::string_view id);  // nullptr for an unknown id
 
 struct WindowRequest {
-  std::string protocol;             // an id of EvaluationProtocols()
-  std::filesystem::path file;       // an existing text (.jsonl, .json.gz, .txt, .raw, .tokens) or, for `ids`, .json
-  Index window_tokens = 2048;       // >= 2
-  std::optional<Index> max_windows; // keep the first so many windows; >= 1
+  std::string protocol;  // an id of EvaluationProtocols()
+  std::filesystem::path
+      file;  // an existing text (.jsonl, .json.gz, .txt, .raw, .tokens) or, for `ids`, .json
+  Index window_tokens = 2048;        // >= 2
+  std::optional<Index> max_windows;  // keep the first so many windows; >= 1
 };
 
-// Reads, joins, tokenises and cuts as the protocol says. Throws InputError for a missing, damaged or empty file, a
-// text shorter than one window, an id outside [0, vocab_size), or windows of unequal length. For `ids` the
-// tokenizer may be null and window_tokens is the file's own.
-TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer* tokenizer, Index vocab_size);
+// Reads, joins, tokenises and cuts as the protocol says. Throws InputError for a missing, damaged
+// or empty file, a text shorter than one window, an id outside [0, vocab_size), or windows of
+// unequal length. For `ids` the tokenizer may be null and window_tokens is the file's own.
+TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer* tokenizer,
+                                   Index vocab_size);
 
 }  // namespace daq

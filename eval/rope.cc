@@ -7,8 +7,8 @@
 namespace daq {
 namespace {
 
-// Llama 3.1: frequencies of long waves are divided by `factor`, those of short waves kept, those between blended.
-// transformers/modeling_rope_utils.py, _compute_llama3_parameters.
+// Llama 3.1: frequencies of long waves are divided by `factor`, those of short waves kept, those
+// between blended. transformers/modeling_rope_utils.py, _compute_llama3_parameters.
 float ScaleLlama3(float frequency, const Llama3RopeScaling& scaling) {
   const double wavelength = 2 * std::numbers::pi / static_cast<double>(frequency);
   const double longest_kept = scaling.original_max_position_embeddings / scaling.high_freq_factor;
@@ -16,8 +16,9 @@ float ScaleLlama3(float frequency, const Llama3RopeScaling& scaling) {
   const double value = static_cast<double>(frequency);
   if (wavelength < longest_kept) return frequency;
   if (wavelength > shortest_scaled) return static_cast<float>(value / scaling.factor);
-  const double smooth = (scaling.original_max_position_embeddings / wavelength - scaling.low_freq_factor) /
-                        (scaling.high_freq_factor - scaling.low_freq_factor);
+  const double smooth =
+      (scaling.original_max_position_embeddings / wavelength - scaling.low_freq_factor) /
+      (scaling.high_freq_factor - scaling.low_freq_factor);
   return static_cast<float>((1 - smooth) * value / scaling.factor + smooth * value);
 }
 
@@ -39,7 +40,8 @@ RopeTable::RopeTable(const RopeConfig& rope, Index head_dim, Index tokens)
   const std::vector<float> frequencies = InverseFrequencies(rope, head_dim);
   for (Index position = 0; position < tokens; ++position) {
     for (Index pair = 0; pair < head_dim / 2; ++pair) {
-      const float angle = static_cast<float>(position) * frequencies[static_cast<std::size_t>(pair)];
+      const float angle =
+          static_cast<float>(position) * frequencies[static_cast<std::size_t>(pair)];
       cosine(position, pair) = std::cos(angle);
       sine(position, pair) = std::sin(angle);
     }

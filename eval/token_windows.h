@@ -9,8 +9,9 @@
 
 namespace daq {
 
-// The token windows that an evaluation scores (or a calibration reads): equal-length rows of ids. A window is
-// scored on its positions 1 .. window_tokens - 1, each from the tokens before it in the same window.
+// The token windows that an evaluation scores (or a calibration reads): equal-length rows of ids. A
+// window is scored on its positions 1 .. window_tokens - 1, each from the tokens before it in the
+// same window.
 struct TokenWindows {
   Index window_tokens = 0;
   std::vector<TokenId> ids;  // count() * window_tokens, row by row
@@ -18,9 +19,12 @@ struct TokenWindows {
   std::string ids_sha256;    // of `ids` as little-endian int32
   std::string source;        // the file it came from, for messages
 
-  Index count() const { return window_tokens == 0 ? 0 : static_cast<Index>(ids.size()) / window_tokens; }
+  Index count() const {
+    return window_tokens == 0 ? 0 : static_cast<Index>(ids.size()) / window_tokens;
+  }
   std::span<const TokenId> window(Index index) const {
-    return std::span(ids).subspan(static_cast<std::size_t>(index * window_tokens), static_cast<std::size_t>(window_tokens));
+    return std::span(ids).subspan(static_cast<std::size_t>(index * window_tokens),
+                                  static_cast<std::size_t>(window_tokens));
   }
 };
 

@@ -29,21 +29,25 @@ struct RunningLoss {
 
   void Add(std::span<const float> logits) {
     const float tile_highest = *std::max_element(logits.begin(), logits.end());
-    const double tile_sum =
-        LaneSum(logits.size(), [&](std::size_t i) { return static_cast<double>(Exp(logits[i] - tile_highest)); });
+    const double tile_sum = LaneSum(logits.size(), [&](std::size_t i) {
+      return static_cast<double>(Exp(logits[i] - tile_highest));
+    });
     const double now = std::max(highest, static_cast<double>(tile_highest));
-    sum = sum * std::exp(highest - now) + tile_sum * std::exp(static_cast<double>(tile_highest) - now);
+    sum = sum * std::exp(highest - now) +
+          tile_sum * std::exp(static_cast<double>(tile_highest) - now);
     highest = now;
   }
   double Loss() const { return highest + std::log(sum) - target; }
 };
 
 // Reads vocabulary rows [first, first + rows) of the head into `tile`, in pieces for all threads.
-void ReadHeadTile(const Checkpoint& checkpoint, Index first, Index rows, ThreadPool* pool, MatrixF* tile) {
+void ReadHeadTile(const Checkpoint& checkpoint, Index first, Index rows, ThreadPool* pool,
+                  MatrixF* tile) {
   constexpr Index kPiece = 128;
   pool->ParallelFor((rows + kPiece - 1) / kPiece, [&](Index item, int) {
     const Index start = item * kPiece;
-    checkpoint.ReadRows(checkpoint.head_name(), first + start, tile->middleRows(start, std::min(kPiece, rows - start)));
+    checkpoint.ReadRows(checkpoint.head_name(), first + start,
+                        tile->middleRows(start, std::min(kPiece, rows - start)));
   });
 }
 
@@ -55,7 +59,8 @@ void BatchLosses(const Checkpoint& checkpoint, const TokenWindows& windows, Inde
   const Index count = rows.rows() / tokens;
   const Index tiles = (scored + kTokenTile - 1) / kTokenTile;
   std::vector<RunningLoss> running(static_cast<std::size_t>(count * scored));
-  std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()), MatrixF(kTokenTile, kVocabularyTile));
+  std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()),
+                               MatrixF(kTokenTile, kVocabularyTile));
   const Index vocabulary = checkpoint.config().vocab_size;
   MatrixF head(std::min(kVocabularyTile, vocabulary), rows.cols());
   for (Index first = 0; first < vocabulary; first += kVocabularyTile) {
@@ -65,8 +70,10 @@ void BatchLosses(const Checkpoint& checkpoint, const TokenWindows& windows, Inde
       const Index window = item / tiles;
       const Index start = item % tiles * kTokenTile;
       const Index positions = std::min(kTokenTile, scored - start);
-      MatrixView logits = scratch[static_cast<std::size_t>(worker)].topLeftCorner(positions, outputs);
-      MultiplyTransposed(rows.middleRows(window * tokens + start, positions), head.topRows(outputs), logits);
+      MatrixView logits =
+          scratch[static_cast<std::size_t>(worker)].topLeftCorner(positions, outputs);
+      MultiplyTransposed(rows.middleRows(window * tokens + start, positions), head.topRows(outputs),
+                         logits);
       const std::span<const TokenId> ids = windows.window(first_window + window);
       for (Index i = 0; i < positions; ++i) {
         RunningLoss& loss = running[static_cast<std::size_t>(window * scored + start + i)];
@@ -78,16 +85,19 @@ void BatchLosses(const Checkpoint& checkpoint, const TokenWindows& windows, Inde
     });
   }
   for (Index window = 0; window < count; ++window) {
-    losses->push_back(LaneSum(static_cast<std::size_t>(scored), [&](std::size_t i) {
-                        return running[static_cast<std::size_t>(window * scored) + i].Loss();
-                      }) /
-                      static_cast<double>(scored));
+    losses->push_back(
+        LaneSum(static_cast<std::size_t>(scored),
+                [&](std::size_t i) {
+                  return running[static_cast<std::size_t>(window * scored) + i].Loss();
+                }) /
+        static_cast<double>(scored));
   }
 }
 
 }  // namespace
 
-void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool, HiddenStates* states) {
+void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
+                 HiddenStates* states) {
   pool->ParallelFor(windows.count(), [&](Index window, int) {
     const std::span<const TokenId> ids = windows.window(window);
     for (Index position = 0; position < windows.window_tokens; ++position) {
@@ -98,10 +108,12 @@ void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, Thre
   });
 }
 
-std::vector<double> WindowLosses(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
-                                 HiddenStates* states, const std::function<void(Index)>& on_windows_done) {
-  DAQ_CHECK(states->windows() == windows.count() && states->window_tokens() == windows.window_tokens,
-            "states of these windows");
+std::vector<double> WindowLosses(const Checkpoint& checkpoint, const TokenWindows& windows,
+                                 ThreadPool* pool, HiddenStates* states,
+                                 const std::function<void(Index)>& on_windows_done) {
+  DAQ_CHECK(
+      states->windows() == windows.count() && states->window_tokens() == windows.window_tokens,
+      "states of these windows");
   const VectorF norm = checkpoint.ReadVector(kFinalNormName);
   const Index batch = BatchWindows(windows.window_tokens);
   std::vector<double> losses;
@@ -121,8 +133,10 @@ std::vector<double> WindowLosses(const Checkpoint& checkpoint, const TokenWindow
 
 std::uint64_t WindowLossesBytes(const ModelConfig& config, Index window_tokens, int threads) {
   const Index head = std::min(kVocabularyTile, config.vocab_size) * config.hidden_size;
-  const auto floats = static_cast<std::uint64_t>(head + threads * kTokenTile * kVocabularyTile) * sizeof(float);
-  return floats + static_cast<std::uint64_t>(BatchWindows(window_tokens) * window_tokens) * sizeof(RunningLoss);
+  const auto floats =
+      static_cast<std::uint64_t>(head + threads * kTokenTile * kVocabularyTile) * sizeof(float);
+  return floats + static_cast<std::uint64_t>(BatchWindows(window_tokens) * window_tokens) *
+                      sizeof(RunningLoss);
 }
 
 }  // namespace daq

@@ -15,7 +15,9 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // JSON has no NaN: a standard error of a single window is null.
-Json NumberOrNull(std::optional<double> value) { return value && std::isfinite(*value) ? Json(*value) : Json(); }
+Json NumberOrNull(std::optional<double> value) {
+  return value && std::isfinite(*value) ? Json(*value) : Json();
+}
 
 Json MetricJson(const EvaluationResult& result) {
   return {{"perplexity", Perplexity(result.window_losses)},
@@ -34,21 +36,24 @@ Json MetricJson(const EvaluationResult& result) {
 
 Json CalibrationJson(const std::optional<CalibrationRecord>& calibration) {
   if (!calibration) return {};
-  return {{"protocol", calibration->protocol},   {"dataset", calibration->dataset},
-          {"windows", calibration->windows},     {"window_tokens", calibration->window_tokens},
-          {"seed", calibration->seed},           {"ids_sha256", calibration->ids_sha256}};
+  return {{"protocol", calibration->protocol}, {"dataset", calibration->dataset},
+          {"windows", calibration->windows},   {"window_tokens", calibration->window_tokens},
+          {"seed", calibration->seed},         {"ids_sha256", calibration->ids_sha256}};
 }
 
 std::string LowerCase(std::string text) {
-  std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+  std::transform(text.begin(), text.end(), text.begin(),
+                 [](unsigned char c) { return std::tolower(c); });
   return text;
 }
 
 }  // namespace
 
-void CompareWithFullPrecision(const std::vector<double>& full_precision_losses, EvaluationResult* result) {
+void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
+                              EvaluationResult* result) {
   DAQ_CHECK(full_precision_losses.size() == result->window_losses.size(), "the same windows");
-  const PairedDifference difference = PerplexityDifference(result->window_losses, full_precision_losses);
+  const PairedDifference difference =
+      PerplexityDifference(result->window_losses, full_precision_losses);
   result->loss_vs_fp = difference.value;
   result->loss_vs_fp_stderr = difference.standard_error;
 }

@@ -10,7 +10,8 @@
 
 namespace daq {
 
-// Bumped whenever a change of the code changes the bits of a result, so that old cells are not mistaken for new ones.
+// Bumped whenever a change of the code changes the bits of a result, so that old cells are not
+// mistaken for new ones.
 inline constexpr int kNumericsVersion = 1;
 
 // What one evaluation of one model gave. Losses are means over a window's scored tokens, in nats.
@@ -23,8 +24,8 @@ struct EvaluationResult {
   std::string ids_sha256;
   Index tokens = 0;  // scored: windows * (window_tokens - 1)
   std::vector<double> window_losses;
-  // Against full precision on the same windows, where that is known: quantised minus full-precision perplexity, and its
-  // paired standard error.
+  // Against full precision on the same windows, where that is known: quantised minus full-precision
+  // perplexity, and its paired standard error.
   std::optional<double> loss_vs_fp;
   std::optional<double> loss_vs_fp_stderr;
 };
@@ -39,7 +40,8 @@ struct CalibrationRecord {
   std::string ids_sha256;
 };
 
-// One cell of the matrix: a model, a recipe (with its calibration) and an evaluation. docs/results.md has the fields.
+// One cell of the matrix: a model, a recipe (with its calibration) and an evaluation.
+// docs/results.md has the fields.
 struct CellRecord {
   std::string id;
   std::string error;  // empty for a cell that is done
@@ -62,6 +64,7 @@ struct CellRecord {
 nlohmann::ordered_json ToJson(const CellRecord& cell);
 
 // Sets loss_vs_fp of `result` from the full-precision losses of the same windows.
-void CompareWithFullPrecision(const std::vector<double>& full_precision_losses, EvaluationResult* result);
+void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
+                              EvaluationResult* result);
 
 }  // namespace daq

@@ -7,14 +7,18 @@ namespace daq {
 
 using Json = nlohmann::ordered_json;
 
-void CellStore::Write(const CellRecord& cell) const { WriteFileAtomically(File(cell.id), ToJson(cell).dump(1) + "\n"); }
+void CellStore::Write(const CellRecord& cell) const {
+  WriteFileAtomically(File(cell.id), ToJson(cell).dump(1) + "\n");
+}
 
 std::optional<Json> CellStore::Read(const std::string& id) const {
   const std::filesystem::path file = File(id);
   if (!std::filesystem::exists(file)) return std::nullopt;
   Json json = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object() || json.value("id", "") != id || !json.contains("metrics")) {
-    throw InputError({file.string()}, "this is not a result of daq-bench, or it is damaged: delete it and run again");
+    throw InputError(
+        {file.string()},
+        "this is not a result of daq-bench, or it is damaged: delete it and run again");
   }
   return json;
 }

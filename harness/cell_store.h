@@ -9,15 +9,16 @@
 
 namespace daq {
 
-// The finished cells of an experiment, one JSON file each: <folder>/cells/<id>.json, written atomically and never
-// changed afterwards.
+// The finished cells of an experiment, one JSON file each: <folder>/cells/<id>.json, written
+// atomically and never changed afterwards.
 class CellStore {
  public:
   explicit CellStore(const std::filesystem::path& folder) : folder_(folder / "cells") {}
 
   void Write(const CellRecord& cell) const;
 
-  // The cell's object if it is there, done or failed. A file that is not the program's own JSON is reported as InputError.
+  // The cell's object if it is there, done or failed. A file that is not the program's own JSON is
+  // reported as InputError.
   std::optional<nlohmann::ordered_json> Read(const std::string& id) const;
 
   // True if the cell is there and done; a failed one is tried again.

@@ -44,10 +44,11 @@ struct Arguments {
   ReportFormat format = ReportFormat::kMarkdown;
 };
 
-// The budget of the flag, else of the config, else 70 % of the machine's memory: the rest is for the page cache, through
-// which weights are read, and for other programs.
+// The budget of the flag, else of the config, else 70 % of the machine's memory: the rest is for
+// the page cache, through which weights are read, and for other programs.
 std::uint64_t MemoryBudget(const Arguments& arguments, const ExperimentFile& experiment) {
-  if (!arguments.memory_budget.empty()) return ParseByteSize(arguments.memory_budget, {"--memory-budget"}, "value");
+  if (!arguments.memory_budget.empty())
+    return ParseByteSize(arguments.memory_budget, {"--memory-budget"}, "value");
   if (experiment.memory_budget_bytes) return *experiment.memory_budget_bytes;
   return PhysicalMemoryBytes() / 10 * 7;
 }
@@ -85,34 +86,44 @@ int PlanCommand(const Arguments& arguments) {
 }
 
 int ReportCommand(const Arguments& arguments) {
-  for (const std::string& config : arguments.configs) fmt::print("{}", ReportOf(ReadExperimentFile(config), arguments));
+  for (const std::string& config : arguments.configs)
+    fmt::print("{}", ReportOf(ReadExperimentFile(config), arguments));
   return 0;
 }
 
 int FetchCommand(const Arguments& arguments) {
   const std::filesystem::path folder = DataFolders(arguments.data).front();
   DownloadProgress progress;
-  const std::vector<FetchedFile> files = FetchDataset(Datasets(), arguments.dataset, folder, std::ref(progress));
+  const std::vector<FetchedFile> files =
+      FetchDataset(Datasets(), arguments.dataset, folder, std::ref(progress));
   progress.Finish();
   for (const FetchedFile& file : files) {
     fmt::print("{}: {}\n", file.path.string(),
                file.already_there ? "already there, unchanged"
-               : file.published   ? "fetched, hash right"
-                                  : fmt::format("fetched; no published hash to check by, sha256 {} kept beside it", file.sha256));
+               : file.published
+                   ? "fetched, hash right"
+                   : fmt::format("fetched; no published hash to check by, sha256 {} kept beside it",
+                                 file.sha256));
   }
   return 0;
 }
 
 void AddRunOptions(CLI::App* command, Arguments* arguments) {
-  command->add_option("CONFIG", arguments->config, "experiment file (configs/README.md has every key)")->required();
   command
-      ->add_option("--threads", arguments->run.threads, "threads to compute with; results do not depend on it")
+      ->add_option("CONFIG", arguments->config, "experiment file (configs/README.md has every key)")
+      ->required();
+  command
+      ->add_option("--threads", arguments->run.threads,
+                   "threads to compute with; results do not depend on it")
       ->check(CLI::Range(1, 4096))
       ->default_val(AvailableProcessors());
   command->add_option("--memory-budget", arguments->memory_budget,
-                      "memory the process may use, such as 12GiB (default: the config's, else 70 % of the machine's)");
-  command->add_option("--results", arguments->run.results, "folder of results")->default_val("results");
-  command->add_option("--data", arguments->data, "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+                      "memory the process may use, such as 12GiB (default: the config's, else 70 % "
+                      "of the machine's)");
+  command->add_option("--results", arguments->run.results, "folder of results")
+      ->default_val("results");
+  command->add_option("--data", arguments->data,
+                      "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
 }
 
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
@@ -130,37 +141,48 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
       "daq-bench CONFIG is short for daq-bench run CONFIG.\n"
       "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage, 130 interrupted.");
 
-  CLI::App* run = app->add_subcommand("run", "compute the cells that are missing, then print the table");
+  CLI::App* run =
+      app->add_subcommand("run", "compute the cells that are missing, then print the table");
   AddRunOptions(run, arguments);
   AddFormatOption(run, arguments);
-  run->add_option("--save-seconds", arguments->save_seconds,
-                  "seconds between saves of an unfinished evaluation (default 60; 0: after every block)")
+  run->add_option(
+         "--save-seconds", arguments->save_seconds,
+         "seconds between saves of an unfinished evaluation (default 60; 0: after every block)")
       ->check(CLI::Range(0, 86400));
-  run->add_flag("--keep-quantized", arguments->run.keep_quantized, "keep the packed weights of finished models");
+  run->add_flag("--keep-quantized", arguments->run.keep_quantized,
+                "keep the packed weights of finished models");
   run->add_flag("--quiet", arguments->run.quiet, "no progress");
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 
-  CLI::App* plan = app->add_subcommand("plan", "what a run would do: cells, missing inputs, time, memory, disk");
+  CLI::App* plan =
+      app->add_subcommand("plan", "what a run would do: cells, missing inputs, time, memory, disk");
   AddRunOptions(plan, arguments);
-  plan->add_flag("--explain", arguments->explain, "print every setting with its value, meaning and source instead");
+  plan->add_flag("--explain", arguments->explain,
+                 "print every setting with its value, meaning and source instead");
   plan->callback([=] { *action = [=] { return PlanCommand(*arguments); }; });
 
   CLI::App* report = app->add_subcommand("report", "print the finished cells of experiments");
   report->add_option("CONFIG", arguments->configs, "experiment files")->required();
-  report->add_option("--results", arguments->run.results, "folder of results")->default_val("results");
+  report->add_option("--results", arguments->run.results, "folder of results")
+      ->default_val("results");
   AddFormatOption(report, arguments);
   report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
 
   CLI::App* fetch = app->add_subcommand("fetch", "download a dataset and check its hash");
-  fetch->add_option("DATASET", arguments->dataset, "wikitext2 or c4 (configs/datasets.yaml)")->required();
-  fetch->add_option("--data", arguments->data, "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+  fetch->add_option("DATASET", arguments->dataset, "wikitext2 or c4 (configs/datasets.yaml)")
+      ->required();
+  fetch->add_option("--data", arguments->data,
+                    "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
   fetch->callback([=] { *action = [=] { return FetchCommand(*arguments); }; });
 }
 
 // `daq-bench CONFIG` means `daq-bench run CONFIG`.
 void InsertDefaultCommand(std::vector<std::string>* arguments) {
-  constexpr std::array<std::string_view, 7> kFirst = {"run", "plan", "report", "fetch", "--help", "-h", "--version"};
-  if (arguments->empty() || std::find(kFirst.begin(), kFirst.end(), arguments->front()) != kFirst.end()) return;
+  constexpr std::array<std::string_view, 7> kFirst = {"run",    "plan", "report",   "fetch",
+                                                      "--help", "-h",   "--version"};
+  if (arguments->empty() ||
+      std::find(kFirst.begin(), kFirst.end(), arguments->front()) != kFirst.end())
+    return;
   arguments->insert(arguments->begin(), "run");
 }
 

@@ -18,8 +18,8 @@ std::string FilesKey(const Checkpoint& checkpoint) {
   for (const std::filesystem::path& file : checkpoint.files()) {
     struct stat status = {};
     if (::stat(file.c_str(), &status) != 0) throw InputError({file.string()}, "the file is gone");
-    description.append(fmt::format("{} {} {}.{:09}\n", std::filesystem::canonical(file).string(), status.st_size,
-                                   status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+    description.append(fmt::format("{} {} {}.{:09}\n", std::filesystem::canonical(file).string(),
+                                   status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
   }
   return Sha256Hex(description);
 }
@@ -32,11 +32,13 @@ std::string ContentHashOf(const Checkpoint& checkpoint, const std::filesystem::p
   nlohmann::json known = nlohmann::json::object();
   if (std::filesystem::exists(file)) {
     // Only a memory of what can be computed again: a damaged one is made anew.
-    nlohmann::json read = nlohmann::json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
+    nlohmann::json read =
+        nlohmann::json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
     if (read.is_object()) known = std::move(read);
   }
   const auto found = known.find(key);
-  if (found != known.end() && found->is_string() && found->get_ref<const std::string&>().size() == 64) {
+  if (found != known.end() && found->is_string() &&
+      found->get_ref<const std::string&>().size() == 64) {
     return found->get<std::string>();
   }
   const std::string hash = checkpoint.ContentHash();

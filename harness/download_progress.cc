@@ -18,10 +18,11 @@ void DownloadProgress::operator()(const FetchProgress& progress) {
   const std::string total =
       progress.bytes_total > 0
           ? fmt::format(" of {} ({:.0f} %)", FormatBytes(static_cast<double>(progress.bytes_total)),
-                        100.0 * static_cast<double>(progress.bytes_done) / static_cast<double>(progress.bytes_total))
+                        100.0 * static_cast<double>(progress.bytes_done) /
+                            static_cast<double>(progress.bytes_total))
           : std::string();
-  const std::string line =
-      fmt::format("{}: {}{}", progress.file, FormatBytes(static_cast<double>(progress.bytes_done)), total);
+  const std::string line = fmt::format(
+      "{}: {}{}", progress.file, FormatBytes(static_cast<double>(progress.bytes_done)), total);
   if (terminal_) {
     fmt::print(stderr, "\r\x1b[K{}", line);
     line_shown_ = true;

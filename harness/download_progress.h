@@ -6,7 +6,8 @@
 
 namespace daq {
 
-// Shows a download on standard error: on a terminal a line that rewrites itself, elsewhere a line every ten seconds.
+// Shows a download on standard error: on a terminal a line that rewrites itself, elsewhere a line
+// every ten seconds.
 class DownloadProgress {
  public:
   DownloadProgress();

@@ -31,7 +31,8 @@ double BlockWeightCount(const ModelConfig& config) {
 double BlockFlops(const ModelConfig& config, Index windows, Index window_tokens) {
   const auto tokens = static_cast<double>(windows) * static_cast<double>(window_tokens);
   // q k^T and p v: 2 operations each for half of window_tokens keys on average.
-  const double attention = 2.0 * static_cast<double>(window_tokens) * static_cast<double>(config.query_size());
+  const double attention =
+      2.0 * static_cast<double>(window_tokens) * static_cast<double>(config.query_size());
   return tokens * (2 * BlockWeightCount(config) + attention);
 }
 
@@ -46,18 +47,24 @@ double EvaluationFlops(const ModelConfig& config, Index windows, Index window_to
 }
 
 double QuantizeFlops(const ModelConfig& config) {
-  constexpr double kOperationsPerWeight = 1000;  // a minmax layer with its report takes about as long as this many
+  constexpr double kOperationsPerWeight =
+      1000;  // a minmax layer with its report takes about as long as this many
   return kOperationsPerWeight * BlockWeightCount(config);
 }
 
-MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads) {
-  const std::uint64_t forward = BlockWeightBytes(config) + BlockForward::WorkspaceBytes(config, window_tokens, threads);
-  return {.fixed_bytes = kProgramBytes + std::max(forward, WindowLossesBytes(config, window_tokens, threads)),
+MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
+                                int threads) {
+  const std::uint64_t forward =
+      BlockWeightBytes(config) + BlockForward::WorkspaceBytes(config, window_tokens, threads);
+  return {.fixed_bytes =
+              kProgramBytes + std::max(forward, WindowLossesBytes(config, window_tokens, threads)),
           .states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
 }
 
-MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads) {
-  // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the packed block.
+MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens,
+                              int threads) {
+  // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the
+  // packed block.
   const std::uint64_t block = BlockWeightBytes(config);
   MemoryEstimate estimate{.fixed_bytes = kProgramBytes + 3 * block, .states_bytes = 0};
   if (windows == 0) return estimate;
@@ -69,7 +76,8 @@ MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index wi
 }
 
 std::uint64_t LinearWeights(const ModelConfig& config) {
-  return static_cast<std::uint64_t>(BlockWeightCount(config)) * static_cast<std::uint64_t>(config.num_layers);
+  return static_cast<std::uint64_t>(BlockWeightCount(config)) *
+         static_cast<std::uint64_t>(config.num_layers);
 }
 
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format) {
@@ -78,8 +86,8 @@ std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format) {
     const MatrixShape shape = LinearLayerShape(config, layer);
     const Index groups = format.group_size == 0 ? 1 : shape.in_features / format.group_size;
     const Index grid_bits = format.symmetric ? 32 : 64;
-    bits += static_cast<std::uint64_t>(shape.out_features *
-                                       (shape.in_features * format.codebook.bits + groups * grid_bits));
+    bits += static_cast<std::uint64_t>(
+        shape.out_features * (shape.in_features * format.codebook.bits + groups * grid_bits));
   }
   return bits / 8 * static_cast<std::uint64_t>(config.num_layers);
 }

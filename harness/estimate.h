@@ -7,8 +7,8 @@
 
 namespace daq {
 
-// Floating-point operations (a multiply-add counts two) of one decoder block over windows of this length, with causal
-// attention counted as half a square.
+// Floating-point operations (a multiply-add counts two) of one decoder block over windows of this
+// length, with causal attention counted as half a square.
 double BlockFlops(const ModelConfig& config, Index windows, Index window_tokens);
 
 // The same of the final logits.
@@ -17,19 +17,24 @@ double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens);
 // A pass of the whole model: blocks and head.
 double EvaluationFlops(const ModelConfig& config, Index windows, Index window_tokens);
 
-// Rough work of quantising one block with a search-free recipe, in the same unit, for progress only.
+// Rough work of quantising one block with a search-free recipe, in the same unit, for progress
+// only.
 double QuantizeFlops(const ModelConfig& config);
 
-// Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they are kept in memory,
-// the hidden states of all windows.
+// Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they
+// are kept in memory, the hidden states of all windows.
 struct MemoryEstimate {
-  std::uint64_t fixed_bytes = 0;   // weights, scratch space, the program
-  std::uint64_t states_bytes = 0;  // hidden states; go to a scratch file where the budget does not hold both
+  std::uint64_t fixed_bytes = 0;  // weights, scratch space, the program
+  std::uint64_t states_bytes =
+      0;  // hidden states; go to a scratch file where the budget does not hold both
 };
-MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads);
+MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
+                                int threads);
 
-// The same of a quantise pass: also one block's packed form and, with calibration windows (else 0), their inputs.
-MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens, int threads);
+// The same of a quantise pass: also one block's packed form and, with calibration windows (else 0),
+// their inputs.
+MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens,
+                              int threads);
 
 // Bytes on disk of one quantised model: codes, scales and zero-points.
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);
@@ -37,7 +42,8 @@ std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);
 // Weights in the linear layers of all blocks.
 std::uint64_t LinearWeights(const ModelConfig& config);
 
-// The machine's float32 product rate in operations a second, all threads together, measured for about 0.3 s.
+// The machine's float32 product rate in operations a second, all threads together, measured for
+// about 0.3 s.
 double MeasureProductRate(ThreadPool* pool);
 
 // Throws InputError if `fixed_bytes` alone exceeds the budget; true if the states fit beside it.

@@ -20,7 +20,8 @@ BlockSource FullPrecisionBlocks(const Checkpoint& checkpoint, ThreadPool* pool) 
 }
 
 std::vector<double> EvaluateWindows(const Checkpoint& checkpoint, const TokenWindows& windows,
-                                    const BlockSource& blocks, const std::string& key, const Stage& stage) {
+                                    const BlockSource& blocks, const std::string& key,
+                                    const Stage& stage) {
   const ModelConfig& config = checkpoint.config();
   const Index tokens = windows.window_tokens;
   const bool in_memory =
@@ -43,12 +44,13 @@ std::vector<double> EvaluateWindows(const Checkpoint& checkpoint, const TokenWin
       saved.SaveIfDue(block + 1, &states);
     }
   }
-  std::vector<double> losses = WindowLosses(checkpoint, windows, stage.pool, &states, [&](Index count) {
-    stage.progress->Add(HeadFlops(config, count, tokens));
-  });
+  std::vector<double> losses =
+      WindowLosses(checkpoint, windows, stage.pool, &states,
+                   [&](Index count) { stage.progress->Add(HeadFlops(config, count, tokens)); });
   for (std::size_t window = 0; window < losses.size(); ++window) {
     if (!std::isfinite(losses[window])) {
-      throw std::runtime_error(fmt::format("the loss of window {} is {}: the model diverged", window, losses[window]));
+      throw std::runtime_error(
+          fmt::format("the loss of window {} is {}: the model diverged", window, losses[window]));
     }
   }
   saved.Remove();

@@ -11,8 +11,8 @@
 
 namespace daq {
 
-// Which file a protocol reads: one given in the config (relative to the config's folder), or the named file of a
-// dataset entry, looked up when the run starts.
+// Which file a protocol reads: one given in the config (relative to the config's folder), or the
+// named file of a dataset entry, looked up when the run starts.
 struct TextSource {
   std::filesystem::path file = {};  // empty: the dataset's file below
   std::string dataset = {};         // an entry of the dataset table; empty where `file` is given
@@ -34,7 +34,8 @@ struct CalibrationRequest {
 
 // One evaluation of a config.
 struct EvaluationRequest {
-  std::string name;      // the key of its metrics and the table's column; the protocol's id unless given
+  std::string
+      name;  // the key of its metrics and the table's column; the protocol's id unless given
   std::string protocol;  // an id of EvaluationProtocols()
   TextSource source;
   Index window_tokens = 2048;
@@ -51,8 +52,10 @@ struct RecipeRequest {
 
 // One point of a config's sweep (a config without a sweep has one point).
 struct Experiment {
-  std::vector<std::pair<std::string, std::string>> sweep_point;  // key and value, in the order of the file
-  std::string model;  // a folder (relative to the config's folder, or absolute) or a Hugging Face id
+  std::vector<std::pair<std::string, std::string>>
+      sweep_point;  // key and value, in the order of the file
+  std::string
+      model;  // a folder (relative to the config's folder, or absolute) or a Hugging Face id
   FileLocation model_where;
   std::optional<CalibrationRequest> calibration;
   std::vector<EvaluationRequest> evaluations;
@@ -67,8 +70,9 @@ struct ExperimentFile {
   std::vector<Experiment> points;
 };
 
-// Reads a config strictly (configs/README.md has every key). Throws InputError with file, line, key, expected and
-// found for an unknown, duplicate, missing or mistyped key or value, and names the nearest known one.
+// Reads a config strictly (configs/README.md has every key). Throws InputError with file, line,
+// key, expected and found for an unknown, duplicate, missing or mistyped key or value, and names
+// the nearest known one.
 ExperimentFile ReadExperimentFile(const std::filesystem::path& path);
 
 }  // namespace daq

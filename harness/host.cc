@@ -34,8 +34,10 @@ std::uint64_t PeakResidentBytes() {
 }
 
 std::uint64_t PhysicalMemoryBytes() {
-  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
-  // A container's limit (cgroup 2). Without one the file is missing or says "max", and no number is read.
+  auto bytes = static_cast<std::uint64_t>(sysconf(_SC_PHYS_PAGES)) *
+               static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  // A container's limit (cgroup 2). Without one the file is missing or says "max", and no number is
+  // read.
   std::ifstream in("/sys/fs/cgroup/memory.max");
   if (std::uint64_t limit = 0; in >> limit) bytes = std::min(bytes, limit);
   return bytes;

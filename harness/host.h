@@ -13,7 +13,8 @@ std::uint64_t PhysicalMemoryBytes();
 // What computed a result: processor, cores, memory, system, compiler, BLAS, threads used.
 nlohmann::ordered_json DescribeHost(int threads);
 
-// "0.1.0 (3f2a91c)", with "-dirty" after the hash of a changed tree; "0.1.0" outside a git checkout.
+// "0.1.0 (3f2a91c)", with "-dirty" after the hash of a changed tree; "0.1.0" outside a git
+// checkout.
 std::string Version();
 
 }  // namespace daq

@@ -16,7 +16,9 @@ using Json = nlohmann::ordered_json;
 
 constexpr const char* kFileName = "manifest.json";
 
-std::string ConfigHash(const ExperimentFile& experiment) { return Sha256Hex(ReadFile(experiment.path)); }
+std::string ConfigHash(const ExperimentFile& experiment) {
+  return Sha256Hex(ReadFile(experiment.path));
+}
 
 }  // namespace
 
@@ -34,7 +36,8 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
         {.model = workload.models[arm.model]->name,
          .method = MethodLabel(arm.recipe),
          .full_precision = arm.recipe.full_precision,
-         .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration].request) : "",
+         .calibration =
+             calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration].request) : "",
          .cells = std::vector<std::string>(manifest.columns.size())});
   }
   for (const Cell& cell : workload.cells) {
@@ -44,10 +47,13 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
 }
 
 void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder) {
-  Json json = {{"config_sha256", manifest.config_sha256}, {"columns", Json::array()}, {"rows", Json::array()}};
+  Json json = {{"config_sha256", manifest.config_sha256},
+               {"columns", Json::array()},
+               {"rows", Json::array()}};
   for (const Manifest::Column& column : manifest.columns) {
-    json["columns"].push_back(
-        {{"title", column.title}, {"protocol", column.protocol}, {"window_tokens", column.window_tokens}});
+    json["columns"].push_back({{"title", column.title},
+                               {"protocol", column.protocol},
+                               {"window_tokens", column.window_tokens}});
   }
   for (const Manifest::Row& row : manifest.rows) {
     json["rows"].push_back({{"model", row.model},
@@ -82,12 +88,15 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
                                .cells = row.at("cells")});
     }
   } catch (const Json::exception&) {
-    throw InputError({file.string()}, fmt::format("the file is damaged: delete it and run daq-bench {}", config));
+    throw InputError({file.string()},
+                     fmt::format("the file is damaged: delete it and run daq-bench {}", config));
   }
   if (manifest.config_sha256 != ConfigHash(experiment)) {
-    throw InputError({config}, fmt::format("the config changed since its last run: run daq-bench {} (finished cells are "
-                                           "kept, only new ones are computed)",
-                                           config));
+    throw InputError(
+        {config},
+        fmt::format("the config changed since its last run: run daq-bench {} (finished cells are "
+                    "kept, only new ones are computed)",
+                    config));
   }
   return manifest;
 }

@@ -9,8 +9,8 @@
 
 namespace daq {
 
-// The shape of an experiment's table: which cell stands where. Written by a run, so that a report needs neither the model
-// nor the texts.
+// The shape of an experiment's table: which cell stands where. Written by a run, so that a report
+// needs neither the model nor the texts.
 struct Manifest {
   struct Column {
     std::string title;
@@ -19,9 +19,9 @@ struct Manifest {
   };
   struct Row {
     std::string model;
-    std::string method;       // label with the settings that differ from the method's own
+    std::string method;  // label with the settings that differ from the method's own
     bool full_precision = false;
-    std::string calibration;  // label; empty if the recipe reads none
+    std::string calibration;         // label; empty if the recipe reads none
     std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell
   };
   std::string config_sha256;
@@ -33,7 +33,8 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
 
 void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder);
 
-// Throws InputError if there is none, or if the config changed since it was written: the message says to run it.
+// Throws InputError if there is none, or if the config changed since it was written: the message
+// says to run it.
 Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::path& folder);
 
 }  // namespace daq

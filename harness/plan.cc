@@ -17,35 +17,42 @@ namespace {
 struct Remainder {
   std::size_t cells = 0;
   double flops = 0;
-  std::uint64_t memory_bytes = 0;   // of the pass that needs most
-  std::uint64_t scratch_bytes = 0;  // hidden states that do not fit the budget, and one saved copy of the largest pass
-  std::uint64_t packed_bytes = 0;   // all quantised models of one pass
+  std::uint64_t memory_bytes = 0;  // of the pass that needs most
+  std::uint64_t scratch_bytes =
+      0;  // hidden states that do not fit the budget, and one saved copy of the largest pass
+  std::uint64_t packed_bytes = 0;  // all quantised models of one pass
 };
 
-void AddCell(const Workload& work, const Cell& cell, const RunOptions& options, std::set<std::string>* arms,
-             Remainder* remainder) {
+void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
+             std::set<std::string>* arms, Remainder* remainder) {
   const Arm& arm = work.arms[cell.arm];
   const ModelConfig& config = work.models[arm.model]->checkpoint.config();
   const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
   ++remainder->cells;
   remainder->flops += EvaluationFlops(config, windows.count(), windows.window_tokens);
-  const MemoryEstimate memory = EvaluationMemory(config, windows.count(), windows.window_tokens, options.threads);
+  const MemoryEstimate memory =
+      EvaluationMemory(config, windows.count(), windows.window_tokens, options.threads);
   const bool fits = memory.fixed_bytes + memory.states_bytes <= options.memory_budget_bytes;
   remainder->memory_bytes =
       std::max(remainder->memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
-  remainder->scratch_bytes = std::max(remainder->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
+  remainder->scratch_bytes =
+      std::max(remainder->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
   if (arm.recipe.full_precision || !arms->insert(arm.id).second) return;
   remainder->flops += QuantizeFlops(config) * static_cast<double>(config.num_layers);
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
-  const TokenWindows* calibration = arm.calibration ? &work.calibrations[*arm.calibration].windows : nullptr;
-  const MemoryEstimate quantize = QuantizeMemory(config, calibration ? calibration->count() : 0,
-                                                 calibration ? calibration->window_tokens : 0, options.threads);
-  remainder->memory_bytes = std::max(remainder->memory_bytes, quantize.fixed_bytes + quantize.states_bytes);
+  const TokenWindows* calibration =
+      arm.calibration ? &work.calibrations[*arm.calibration].windows : nullptr;
+  const MemoryEstimate quantize =
+      QuantizeMemory(config, calibration ? calibration->count() : 0,
+                     calibration ? calibration->window_tokens : 0, options.threads);
+  remainder->memory_bytes =
+      std::max(remainder->memory_bytes, quantize.fixed_bytes + quantize.states_bytes);
 }
 
 std::string CellTable(const Workload& work, const CellStore& store) {
   TextTable table;
-  for (const char* title : {"model", "recipe", "evaluation"}) table.AddColumn(title, TextTable::kLeft);
+  for (const char* title : {"model", "recipe", "evaluation"})
+    table.AddColumn(title, TextTable::kLeft);
   table.AddColumn("windows", TextTable::kRight);
   table.AddColumn("tokens", TextTable::kRight);
   table.AddColumn("state", TextTable::kLeft);
@@ -53,10 +60,11 @@ std::string CellTable(const Workload& work, const CellStore& store) {
     const Arm& arm = work.arms[cell.arm];
     const EvaluationInput& evaluation = work.evaluations[cell.evaluation];
     const std::optional<nlohmann::ordered_json> found = store.Read(cell.id);
-    table.AddRow({work.models[arm.model]->name, arm.description, work.columns[evaluation.column],
-                  fmt::format("{} x {}", evaluation.windows.count(), evaluation.windows.window_tokens),
-                  fmt::format("{}", evaluation.windows.count() * evaluation.windows.window_tokens),
-                  found ? found->value("status", "") : "to do"});
+    table.AddRow(
+        {work.models[arm.model]->name, arm.description, work.columns[evaluation.column],
+         fmt::format("{} x {}", evaluation.windows.count(), evaluation.windows.window_tokens),
+         fmt::format("{}", evaluation.windows.count() * evaluation.windows.window_tokens),
+         found ? found->value("status", "") : "to do"});
   }
   return table.ToMarkdown();
 }
@@ -67,11 +75,13 @@ std::string Gigaflops(double rate) { return fmt::format("{:.0f} GFLOP/s", rate /
 
 std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& options) {
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
-  const Workload work = ResolveWorkload(experiment, {.data = options.data, .results = options.results});
+  const Workload work =
+      ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   const CellStore store(folder);
   std::string text = fmt::format("# {}: {} cells\n\n", experiment.path.string(), work.cells.size());
   if (!work.cells.empty()) text.append(CellTable(work, store)).append("\n");
-  for (const std::string& warning : work.warnings) text.append(fmt::format("warning: {}\n", warning));
+  for (const std::string& warning : work.warnings)
+    text.append(fmt::format("warning: {}\n", warning));
   if (!work.problems.empty()) {
     text.append("Missing or wrong inputs; a run would stop here:\n");
     for (const std::string& problem : work.problems) text.append(fmt::format("- {}\n", problem));
@@ -87,13 +97,16 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   text.append(fmt::format("left to do  {} of {} cells\n", left.cells, work.cells.size()));
   text.append(fmt::format("operations  {:.3g} TFLOP\n", left.flops / 1e12));
   text.append(fmt::format("time        about {} at {} measured now with {} threads\n",
-                          FormatSeconds(left.flops / (0.8 * rate)), Gigaflops(rate), options.threads));
-  text.append(fmt::format("memory      {} at most, of a budget of {}\n", FormatBytes(static_cast<double>(left.memory_bytes)),
+                          FormatSeconds(left.flops / (0.8 * rate)), Gigaflops(rate),
+                          options.threads));
+  text.append(fmt::format("memory      {} at most, of a budget of {}\n",
+                          FormatBytes(static_cast<double>(left.memory_bytes)),
                           FormatBytes(static_cast<double>(options.memory_budget_bytes))));
-  text.append(fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
-                          FormatBytes(static_cast<double>(left.packed_bytes)),
-                          options.keep_quantized ? "" : " (removed when evaluated)",
-                          FormatBytes(static_cast<double>(left.scratch_bytes))));
+  text.append(
+      fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
+                  FormatBytes(static_cast<double>(left.packed_bytes)),
+                  options.keep_quantized ? "" : " (removed when evaluated)",
+                  FormatBytes(static_cast<double>(left.scratch_bytes))));
   text.append(fmt::format("results     {}\n", folder.string()));
   return text;
 }

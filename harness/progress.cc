@@ -43,9 +43,10 @@ void Progress::Show() {
   const double share = std::clamp(done_ / total_, 0.0, 1.0);
   const double elapsed = std::chrono::duration<double>(Clock::now() - started_).count();
   // No forecast from the first moments: it would only be noise.
-  const std::string left = share > 0.005 && elapsed > 1
-                               ? fmt::format(", {} left", FormatSeconds(elapsed * (1 - share) / share))
-                               : std::string();
+  const std::string left =
+      share > 0.005 && elapsed > 1
+          ? fmt::format(", {} left", FormatSeconds(elapsed * (1 - share) / share))
+          : std::string();
   const std::string line = fmt::format("{:5.1f} %{}  {}", 100 * share, left, step_);
   if (terminal_) {
     fmt::print(stderr, "\r\x1b[K{}", line);

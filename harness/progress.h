@@ -6,9 +6,10 @@
 
 namespace daq {
 
-// Shows how far a run is: on a terminal one line that rewrites itself, with the time left; elsewhere a plain line
-// every half minute and at each step. Work is counted in floating-point operations, so that blocks, heads and models
-// of different sizes weigh what they cost. Writes to standard error; standard output is for results.
+// Shows how far a run is: on a terminal one line that rewrites itself, with the time left;
+// elsewhere a plain line every half minute and at each step. Work is counted in floating-point
+// operations, so that blocks, heads and models of different sizes weigh what they cost. Writes to
+// standard error; standard output is for results.
 class Progress {
  public:
   // total_work: of everything that is to be done now, in floating-point operations.

@@ -16,13 +16,14 @@
 namespace daq {
 namespace {
 
-// The calibration windows on their way through the model, and what each layer of the current block reads of them.
+// The calibration windows on their way through the model, and what each layer of the current block
+// reads of them.
 class CalibrationPass {
  public:
   CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows, const Stage& stage)
       : states_(windows.count(), windows.window_tokens, checkpoint.config().hidden_size,
-                StatesFitInMemory(QuantizeMemory(checkpoint.config(), windows.count(), windows.window_tokens,
-                                                 stage.pool->threads()),
+                StatesFitInMemory(QuantizeMemory(checkpoint.config(), windows.count(),
+                                                 windows.window_tokens, stage.pool->threads()),
                                   stage.memory_budget_bytes)
                     ? std::filesystem::path()
                     : stage.work_folder),
@@ -33,11 +34,12 @@ class CalibrationPass {
   // Forwards all windows through the block and keeps the inputs of its layers.
   void Run(const BlockWeights& weights) {
     const Index tokens = states_.windows() * states_.window_tokens();
-    forward_.Run(weights, &states_, [&](LinearInput input, Index first_window, const ConstMatrixView& rows) {
-      MatrixF& inputs = statistics_[static_cast<std::size_t>(input)].inputs;
-      inputs.resize(tokens, rows.cols());
-      inputs.middleRows(first_window * states_.window_tokens(), rows.rows()) = rows;
-    });
+    forward_.Run(weights, &states_,
+                 [&](LinearInput input, Index first_window, const ConstMatrixView& rows) {
+                   MatrixF& inputs = statistics_[static_cast<std::size_t>(input)].inputs;
+                   inputs.resize(tokens, rows.cols());
+                   inputs.middleRows(first_window * states_.window_tokens(), rows.rows()) = rows;
+                 });
   }
 
   const LayerStatistics* StatisticsOf(LinearLayer layer) const {
@@ -51,43 +53,49 @@ class CalibrationPass {
 };
 
 // Quantises one block with one recipe. `weights` is the block as the checkpoint has it.
-void QuantizeBlock(const Checkpoint& checkpoint, Index block, BlockWeights* weights, const RecipeParts& parts,
-                   const QuantizeJob& job, const CalibrationPass* calibration, ThreadPool* pool) {
+void QuantizeBlock(const Checkpoint& checkpoint, Index block, BlockWeights* weights,
+                   const RecipeParts& parts, const QuantizeJob& job,
+                   const CalibrationPass* calibration, ThreadPool* pool) {
   const auto started = std::chrono::steady_clock::now();
   const ModelConfig& config = checkpoint.config();
   const auto statistics_of = [&](LinearLayer layer) {
     return calibration == nullptr ? nullptr : calibration->StatisticsOf(layer);
   };
-  // A transform that rewrites blocks needs a copy of the block and a callback for its modules' outputs.
+  // A transform that rewrites blocks needs a copy of the block and a callback for its modules'
+  // outputs.
   DAQ_CHECK(parts.transform->is_identity(), "the only transform so far leaves blocks as they are");
-  QuantizedBlock content{.attention_norm = weights->attention_norm, .mlp_norm = weights->mlp_norm, .layers = {}};
+  QuantizedBlock content{
+      .attention_norm = weights->attention_norm, .mlp_norm = weights->mlp_norm, .layers = {}};
   QuantizedBlockReport report;
   for (const LinearLayer layer : kLinearLayers) {
-    QuantizedLayer quantized =
-        QuantizeLayer(parts, job.recipe.format, weights->Layer(config, layer),
-                      {.name = LinearLayerName(block, layer), .statistics = statistics_of(layer), .pool = pool});
+    QuantizedLayer quantized = QuantizeLayer(
+        parts, job.recipe.format, weights->Layer(config, layer),
+        {.name = LinearLayerName(block, layer), .statistics = statistics_of(layer), .pool = pool});
     report.stored_bits += StoredBits(quantized.matrix);
     report.layers.push_back(std::move(quantized.report));
     content.layers.push_back(std::move(quantized.matrix));
   }
-  report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  report.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   job.store.WriteBlock(block, content, report);
 }
 
 }  // namespace
 
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, std::vector<QuantizeJob>* jobs,
-                   const Stage& stage) {
+void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration,
+                   std::vector<QuantizeJob>* jobs, const Stage& stage) {
   const ModelConfig& config = checkpoint.config();
   std::vector<RecipeParts> parts;
   for (const QuantizeJob& job : *jobs) parts.push_back(MakeParts(job.recipe));
   // Blocks from which on every job is complete need neither reading nor forwarding.
   Index end = 0;
   for (const QuantizeJob& job : *jobs) {
-    for (Index block = 0; block < config.num_layers; ++block) end = job.store.HasBlock(block) ? end : std::max(end, block + 1);
+    for (Index block = 0; block < config.num_layers; ++block)
+      end = job.store.HasBlock(block) ? end : std::max(end, block + 1);
   }
   std::unique_ptr<CalibrationPass> pass;
-  if (calibration != nullptr && end > 0) pass = std::make_unique<CalibrationPass>(checkpoint, *calibration, stage);
+  if (calibration != nullptr && end > 0)
+    pass = std::make_unique<CalibrationPass>(checkpoint, *calibration, stage);
   const BlockSource read = FullPrecisionBlocks(checkpoint, stage.pool);
   BlockWeights weights(config);
   for (Index block = 0; block < end; ++block) {

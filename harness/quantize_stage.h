@@ -15,13 +15,14 @@ struct QuantizeJob {
   Recipe recipe;
   std::string description;  // for progress
   QuantizedStore store;
-  std::string error;        // set by QuantizeModel if this recipe failed; the others go on
+  std::string error;  // set by QuantizeModel if this recipe failed; the others go on
 };
 
-// Quantises every block of the checkpoint with every job's recipe in one pass: each block's weights are read once and
-// the calibration windows (may be null) forwarded once for all jobs. Blocks that are in a job's store already are kept.
-// Throws InputError for a damaged checkpoint or a memory budget that does not hold one block.
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, std::vector<QuantizeJob>* jobs,
-                   const Stage& stage);
+// Quantises every block of the checkpoint with every job's recipe in one pass: each block's weights
+// are read once and the calibration windows (may be null) forwarded once for all jobs. Blocks that
+// are in a job's store already are kept. Throws InputError for a damaged checkpoint or a memory
+// budget that does not hold one block.
+void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration,
+                   std::vector<QuantizeJob>* jobs, const Stage& stage);
 
 }  // namespace daq

@@ -16,8 +16,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// A block's file: magic, the SHA-256 of the rest, then sections, each its length (8 bytes, native order) and content:
-// the two norms, the packed layers.
+// A block's file: magic, the SHA-256 of the rest, then sections, each its length (8 bytes, native
+// order) and content: the two norms, the packed layers.
 constexpr std::string_view kMagic = "daq-bench block 1\n";
 constexpr std::size_t kDigestBytes = 64;
 
@@ -28,7 +28,8 @@ void AppendSection(std::string_view content, std::string* to) {
 }
 
 std::string_view NormBytes(const VectorF& norm) {
-  return {reinterpret_cast<const char*>(norm.data()), static_cast<std::size_t>(norm.size()) * sizeof(float)};
+  return {reinterpret_cast<const char*>(norm.data()),
+          static_cast<std::size_t>(norm.size()) * sizeof(float)};
 }
 
 VectorF NormFromBytes(std::string_view bytes) {
@@ -59,15 +60,19 @@ std::filesystem::path QuantizedStore::ReportFile(Index block) const {
   return folder_ / fmt::format("block-{:04}.json", block);
 }
 
-bool QuantizedStore::HasBlock(Index block) const { return std::filesystem::exists(BlockFile(block)); }
+bool QuantizedStore::HasBlock(Index block) const {
+  return std::filesystem::exists(BlockFile(block));
+}
 
-void QuantizedStore::WriteBlock(Index block, const QuantizedBlock& content, const QuantizedBlockReport& report) const {
-  Json json = {{"seconds", report.seconds}, {"stored_bits", report.stored_bits}, {"layers", Json::array()}};
+void QuantizedStore::WriteBlock(Index block, const QuantizedBlock& content,
+                                const QuantizedBlockReport& report) const {
+  Json json = {
+      {"seconds", report.seconds}, {"stored_bits", report.stored_bits}, {"layers", Json::array()}};
   for (const LayerReport& layer : report.layers) json["layers"].push_back(ToJson(layer));
   WriteFileAtomically(ReportFile(block), json.dump(1) + "\n");
 
-  // The digest's place is kept free and filled in last: a block of a large model is not copied around. The block is there
-  // once this second file is.
+  // The digest's place is kept free and filled in last: a block of a large model is not copied
+  // around. The block is there once this second file is.
   const std::size_t start = kMagic.size() + kDigestBytes;
   std::string bytes(kMagic);
   bytes.resize(start);
@@ -83,7 +88,8 @@ QuantizedBlock QuantizedStore::ReadBlock(Index block) const {
   const std::string bytes = ReadFile(file);
   const std::size_t start = kMagic.size() + kDigestBytes;
   if (bytes.size() < start || !bytes.starts_with(kMagic) ||
-      std::string_view(bytes).substr(kMagic.size(), kDigestBytes) != Sha256Hex(std::string_view(bytes).substr(start))) {
+      std::string_view(bytes).substr(kMagic.size(), kDigestBytes) !=
+          Sha256Hex(std::string_view(bytes).substr(start))) {
     throw InputError({file}, "this quantised block is damaged: delete it and run again");
   }
   std::string_view rest = std::string_view(bytes).substr(start);
@@ -103,14 +109,16 @@ QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
     json.at("stored_bits").get_to(report.stored_bits);
     for (const Json& layer : json.at("layers")) report.layers.push_back(LayerReportFromJson(layer));
   } catch (const Json::exception&) {
-    throw InputError({file.string()}, "this quantised block's report is damaged: delete the block and run again");
+    throw InputError({file.string()},
+                     "this quantised block's report is damaged: delete the block and run again");
   }
   return report;
 }
 
 void QuantizedStore::Remove() const { std::filesystem::remove_all(folder_); }
 
-void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool, BlockWeights* weights) {
+void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool,
+                     BlockWeights* weights) {
   weights->attention_norm = block.attention_norm;
   weights->mlp_norm = block.mlp_norm;
   for (std::size_t i = 0; i < kLinearLayers.size(); ++i) {

@@ -9,7 +9,8 @@
 
 namespace daq {
 
-// One decoder block after quantising: packed linear layers, and the norms, which a transform may have rewritten.
+// One decoder block after quantising: packed linear layers, and the norms, which a transform may
+// have rewritten.
 struct QuantizedBlock {
   VectorF attention_norm;
   VectorF mlp_norm;
@@ -23,14 +24,16 @@ struct QuantizedBlockReport {
   double seconds = 0;               // of wall time that quantising it took
 };
 
-// The blocks of one quantised model on disk, a file each, written atomically: where the quantise stage and the
-// evaluate stage meet. A stopped quantise stage goes on at the first block that is missing.
+// The blocks of one quantised model on disk, a file each, written atomically: where the quantise
+// stage and the evaluate stage meet. A stopped quantise stage goes on at the first block that is
+// missing.
 class QuantizedStore {
  public:
   explicit QuantizedStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   bool HasBlock(Index block) const;
-  void WriteBlock(Index block, const QuantizedBlock& content, const QuantizedBlockReport& report) const;
+  void WriteBlock(Index block, const QuantizedBlock& content,
+                  const QuantizedBlockReport& report) const;
 
   // Throw InputError, naming the file, if it is missing or damaged.
   QuantizedBlock ReadBlock(Index block) const;
@@ -46,6 +49,7 @@ class QuantizedStore {
 };
 
 // Fills `weights` with the block's norms and dequantised layers.
-void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool, BlockWeights* weights);
+void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool,
+                     BlockWeights* weights);
 
 }  // namespace daq

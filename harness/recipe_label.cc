@@ -18,11 +18,13 @@ const PartEntry<Part>& Entry(std::span<const PartEntry<Part>> entries, const Par
 
 // Appends "name=value" for each setting of `choice` that is not what the method's name stands for.
 template <typename Part>
-void AppendChanges(const PartEntry<Part>& entry, const PartChoice& choice, const Settings& of_preset, std::string* to) {
+void AppendChanges(const PartEntry<Part>& entry, const PartChoice& choice,
+                   const Settings& of_preset, std::string* to) {
   Settings usual = DefaultSettings(entry.settings());
   for (const auto& [name, value] : of_preset) usual[name] = value;
   for (const auto& [name, value] : choice.settings) {
-    if (usual.at(name) != value) to->append(fmt::format("{}{}={}", to->empty() ? "" : ", ", name, ToString(value)));
+    if (usual.at(name) != value)
+      to->append(fmt::format("{}{}={}", to->empty() ? "" : ", ", name, ToString(value)));
   }
 }
 
@@ -33,17 +35,19 @@ std::string MethodLabel(const Recipe& recipe) {
   const Preset* preset = FindPreset(recipe.method);
   std::string changes;
   AppendChanges(Entry(Transforms(), recipe.transform), recipe.transform, {}, &changes);
-  AppendChanges(Entry(Ranges(), recipe.range), recipe.range, preset ? preset->range_settings : Settings{}, &changes);
+  AppendChanges(Entry(Ranges(), recipe.range), recipe.range,
+                preset ? preset->range_settings : Settings{}, &changes);
   AppendChanges(Entry(Roundings(), recipe.rounding), recipe.rounding, {}, &changes);
-  const std::string name =
-      preset ? recipe.method
-             : fmt::format("{}+{}+{}", recipe.transform.name, recipe.range.name, recipe.rounding.name);
+  const std::string name = preset ? recipe.method
+                                  : fmt::format("{}+{}+{}", recipe.transform.name,
+                                                recipe.range.name, recipe.rounding.name);
   return changes.empty() ? name : fmt::format("{} ({})", name, changes);
 }
 
 std::string RecipeLabel(const Recipe& recipe) {
   if (recipe.full_precision) return recipe.method;
-  return fmt::format("{} {} {}", MethodLabel(recipe), FormatName(recipe.format), GranularityName(recipe.format));
+  return fmt::format("{} {} {}", MethodLabel(recipe), FormatName(recipe.format),
+                     GranularityName(recipe.format));
 }
 
 bool NeedsCalibration(const Recipe& recipe) {

@@ -18,37 +18,43 @@ using Row = Manifest::Row;
 
 // The one metric of a cell, compared with full precision where that cell is there.
 struct Metric {
-  Json json;    // the metric's object
-  Json cell;    // the cell's object
+  Json json;  // the metric's object
+  Json cell;  // the cell's object
   bool failed = false;
 };
 
 class Cells {
  public:
-  Cells(const Manifest& manifest, const std::filesystem::path& folder) : manifest_(manifest), store_(folder) {}
+  Cells(const Manifest& manifest, const std::filesystem::path& folder)
+      : manifest_(manifest), store_(folder) {}
 
   std::optional<Metric> Find(const Row& row, std::size_t column) const {
     if (row.cells[column].empty()) return std::nullopt;
     std::optional<Json> cell = store_.Read(row.cells[column]);
     if (!cell) return std::nullopt;
-    if (cell->value("status", "") != "done") return Metric{.json = {}, .cell = *cell, .failed = true};
+    if (cell->value("status", "") != "done")
+      return Metric{.json = {}, .cell = *cell, .failed = true};
     Metric metric{.json = *cell->at("metrics").begin(), .cell = *cell};
-    // A cell that was finished before full precision was asked for has no difference of its own yet.
-    if (metric.json.at("loss_vs_fp").is_null() && !row.full_precision) AddLoss(row, column, &metric);
+    // A cell that was finished before full precision was asked for has no difference of its own
+    // yet.
+    if (metric.json.at("loss_vs_fp").is_null() && !row.full_precision)
+      AddLoss(row, column, &metric);
     return metric;
   }
 
  private:
   void AddLoss(const Row& row, std::size_t column, Metric* metric) const {
     for (const Row& other : manifest_.rows) {
-      if (!other.full_precision || other.model != row.model || other.cells[column].empty()) continue;
+      if (!other.full_precision || other.model != row.model || other.cells[column].empty())
+        continue;
       const std::optional<Json> fp = store_.Read(other.cells[column]);
       if (!fp || fp->value("status", "") != "done") continue;
       EvaluationResult result;
       result.window_losses = WindowLossesOf(metric->cell);
       CompareWithFullPrecision(WindowLossesOf(*fp), &result);
       metric->json["loss_vs_fp"] = *result.loss_vs_fp;
-      if (std::isfinite(*result.loss_vs_fp_stderr)) metric->json["loss_vs_fp_stderr"] = *result.loss_vs_fp_stderr;
+      if (std::isfinite(*result.loss_vs_fp_stderr))
+        metric->json["loss_vs_fp_stderr"] = *result.loss_vs_fp_stderr;
     }
   }
 
@@ -59,12 +65,14 @@ class Cells {
 // "44.276 ± 0.351"; without the error where there is none (a single window).
 std::string WithError(const Json& value, const Json& error, bool sign) {
   if (value.is_null()) return "";
-  const std::string number = sign ? fmt::format("{:+.3f}", value.get<double>()) : fmt::format("{:.3f}", value.get<double>());
+  const std::string number = sign ? fmt::format("{:+.3f}", value.get<double>())
+                                  : fmt::format("{:.3f}", value.get<double>());
   return error.is_null() ? number : fmt::format("{} ± {:.3f}", number, error.get<double>());
 }
 
 bool AnyCalibration(const Manifest& manifest) {
-  return std::any_of(manifest.rows.begin(), manifest.rows.end(), [](const Row& row) { return !row.calibration.empty(); });
+  return std::any_of(manifest.rows.begin(), manifest.rows.end(),
+                     [](const Row& row) { return !row.calibration.empty(); });
 }
 
 // One model's table with a line of what each column is.
@@ -96,16 +104,20 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
                fmt::format("{:.3f}", metric->cell.at("bits_per_weight").get<double>())};
       if (metric->failed) {
         numbers[2 * column] = "failed";
-        failures.append(fmt::format("failed: {} {} on {}: {}\n", row.method, start[0], manifest.columns[column].title,
+        failures.append(fmt::format("failed: {} {} on {}: {}\n", row.method, start[0],
+                                    manifest.columns[column].title,
                                     metric->cell.at("error").get<std::string>()));
         continue;
       }
-      numbers[2 * column] = WithError(metric->json.at("perplexity"), metric->json.at("stderr"), false);
-      numbers[2 * column + 1] = WithError(metric->json.at("loss_vs_fp"), metric->json.at("loss_vs_fp_stderr"), true);
-      notes[column] = fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", manifest.columns[column].title,
-                                  metric->json.at("dataset").get<std::string>(), metric->json.at("windows").get<Index>(),
-                                  metric->json.at("window_tokens").get<Index>(),
-                                  metric->json.at("ids_sha256").get<std::string>().substr(0, 12));
+      numbers[2 * column] =
+          WithError(metric->json.at("perplexity"), metric->json.at("stderr"), false);
+      numbers[2 * column + 1] =
+          WithError(metric->json.at("loss_vs_fp"), metric->json.at("loss_vs_fp_stderr"), true);
+      notes[column] = fmt::format(
+          "{}: {}, {} windows of {} tokens, ids sha256 {}\n", manifest.columns[column].title,
+          metric->json.at("dataset").get<std::string>(), metric->json.at("windows").get<Index>(),
+          metric->json.at("window_tokens").get<Index>(),
+          metric->json.at("ids_sha256").get<std::string>().substr(0, 12));
     }
     if (start.empty()) start = {"(not run yet)", "", ""};
     std::vector<std::string> line = {row.method, start[0], start[1]};
@@ -114,8 +126,9 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
     line.insert(line.end(), numbers.begin(), numbers.end());
     table.AddRow(std::move(line));
   }
-  std::string text = fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
-                                 table.ToMarkdown());
+  std::string text =
+      fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
+                  table.ToMarkdown());
   for (const std::string& note : notes) text.append(note);
   return text + failures;
 }
@@ -123,16 +136,19 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
 std::vector<std::string> Models(const Manifest& manifest) {
   std::vector<std::string> models;
   for (const Row& row : manifest.rows) {
-    if (std::find(models.begin(), models.end(), row.model) == models.end()) models.push_back(row.model);
+    if (std::find(models.begin(), models.end(), row.model) == models.end())
+      models.push_back(row.model);
   }
   return models;
 }
 
 std::string MarkdownReport(const Manifest& manifest, const Cells& cells) {
   std::string text;
-  for (const std::string& model : Models(manifest)) text.append(ModelTable(manifest, cells, model)).append("\n");
+  for (const std::string& model : Models(manifest))
+    text.append(ModelTable(manifest, cells, model)).append("\n");
   return text +
-         "Perplexity = exp(mean loss of the windows) ± standard error over windows; loss vs fp16 = perplexity minus the\n"
+         "Perplexity = exp(mean loss of the windows) ± standard error over windows; loss vs fp16 = "
+         "perplexity minus the\n"
          "unquantised model's on the same windows ± its paired standard error.\n";
 }
 
@@ -147,26 +163,32 @@ std::string CsvField(const Json& value) {
 
 std::string CsvReport(const Manifest& manifest, const Cells& cells) {
   std::string text =
-      "model,model_sha256,method,transform,range,rounding,format,granularity,bits_per_weight,calibration,evaluation,protocol,"
-      "dataset,window_tokens,windows,tokens,perplexity,stderr,loss_vs_fp,loss_vs_fp_stderr,quantize_seconds,"
+      "model,model_sha256,method,transform,range,rounding,format,granularity,bits_per_weight,"
+      "calibration,evaluation,protocol,"
+      "dataset,window_tokens,windows,tokens,perplexity,stderr,loss_vs_fp,loss_vs_fp_stderr,"
+      "quantize_seconds,"
       "evaluate_seconds,status,error\n";
   for (const Row& row : manifest.rows) {
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       const std::optional<Metric> metric = cells.Find(row, column);
       if (!metric) continue;
       std::vector<Json> fields = {row.model, metric->cell.at("model_sha256"), row.method};
-      for (const char* name : {"transform", "range", "rounding", "format", "granularity", "bits_per_weight"}) {
+      for (const char* name :
+           {"transform", "range", "rounding", "format", "granularity", "bits_per_weight"}) {
         fields.push_back(metric->cell.at(name));
       }
-      fields.insert(fields.end(), {row.calibration, manifest.columns[column].title, manifest.columns[column].protocol});
-      for (const char* name : {"dataset", "window_tokens", "windows", "tokens", "perplexity", "stderr", "loss_vs_fp",
-                               "loss_vs_fp_stderr"}) {
+      fields.insert(fields.end(), {row.calibration, manifest.columns[column].title,
+                                   manifest.columns[column].protocol});
+      for (const char* name : {"dataset", "window_tokens", "windows", "tokens", "perplexity",
+                               "stderr", "loss_vs_fp", "loss_vs_fp_stderr"}) {
         fields.push_back(metric->failed ? Json() : metric->json.at(name));
       }
       const Json& seconds = metric->cell.at("seconds");
-      fields.insert(fields.end(), {seconds.at("quantize"), seconds.at("evaluate"), metric->cell.at("status"),
-                                   metric->failed ? metric->cell.at("error") : Json()});
-      for (std::size_t i = 0; i < fields.size(); ++i) text.append(i == 0 ? "" : ",").append(CsvField(fields[i]));
+      fields.insert(fields.end(),
+                    {seconds.at("quantize"), seconds.at("evaluate"), metric->cell.at("status"),
+                     metric->failed ? metric->cell.at("error") : Json()});
+      for (std::size_t i = 0; i < fields.size(); ++i)
+        text.append(i == 0 ? "" : ",").append(CsvField(fields[i]));
       text.append("\n");
     }
   }
@@ -203,12 +225,16 @@ std::string JsonReport(const Manifest& manifest, const Cells& cells) {
 
 }  // namespace
 
-std::string Report(const Manifest& manifest, const std::filesystem::path& folder, ReportFormat format) {
+std::string Report(const Manifest& manifest, const std::filesystem::path& folder,
+                   ReportFormat format) {
   const Cells cells(manifest, folder);
   switch (format) {
-    case ReportFormat::kMarkdown: return MarkdownReport(manifest, cells);
-    case ReportFormat::kCsv: return CsvReport(manifest, cells);
-    case ReportFormat::kJson: return JsonReport(manifest, cells);
+    case ReportFormat::kMarkdown:
+      return MarkdownReport(manifest, cells);
+    case ReportFormat::kCsv:
+      return CsvReport(manifest, cells);
+    case ReportFormat::kJson:
+      return JsonReport(manifest, cells);
   }
   DAQ_CHECK(false, "a report format");
   return {};

@@ -9,9 +9,11 @@ namespace daq {
 
 enum class ReportFormat { kMarkdown, kCsv, kJson };
 
-// An experiment's finished cells as a table (Markdown), one line a cell (CSV), or an array of the objects of
-// docs/results.md (JSON: one a row of the table, with all its evaluations under `metrics`). Cells that are not computed
-// yet are left empty, or out. The same cells give the same text, to the byte.
-std::string Report(const Manifest& manifest, const std::filesystem::path& folder, ReportFormat format);
+// An experiment's finished cells as a table (Markdown), one line a cell (CSV), or an array of the
+// objects of docs/results.md (JSON: one a row of the table, with all its evaluations under
+// `metrics`). Cells that are not computed yet are left empty, or out. The same cells give the same
+// text, to the byte.
+std::string Report(const Manifest& manifest, const std::filesystem::path& folder,
+                   ReportFormat format);
 
 }  // namespace daq

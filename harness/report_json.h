@@ -5,10 +5,12 @@
 
 namespace daq {
 
-// A layer's diagnostics under the names of LayerReport's members; absent output errors are left out.
+// A layer's diagnostics under the names of LayerReport's members; absent output errors are left
+// out.
 nlohmann::ordered_json ToJson(const LayerReport& report);
 
-// The inverse. Throws nlohmann::json::exception on other content (these files are the program's own).
+// The inverse. Throws nlohmann::json::exception on other content (these files are the program's
+// own).
 LayerReport LayerReportFromJson(const nlohmann::ordered_json& json);
 
 }  // namespace daq

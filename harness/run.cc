@@ -37,23 +37,29 @@ class Runner {
 
   RunOutcome Run() {
     CheckMemory();
-    // Pending cells in order: full precision comes first, and a quantise pass serves all arms that share it.
+    // Pending cells in order: full precision comes first, and a quantise pass serves all arms that
+    // share it.
     while (!pending_.empty()) {
       const Arm& arm = ArmOf(*pending_.begin());
       if (!arm.recipe.full_precision && !quantized_.contains(arm.id)) Quantize(arm);
       EvaluateArm(arm);
     }
-    progress_->Note(fmt::format("{} cells computed, {} already there", computed_, work_.cells.size() - computed_));
+    progress_->Note(fmt::format("{} cells computed, {} already there", computed_,
+                                work_.cells.size() - computed_));
     return outcome_;
   }
 
  private:
   const Arm& ArmOf(std::size_t cell) const { return work_.arms[work_.cells[cell].arm]; }
-  const Checkpoint& CheckpointOf(const Arm& arm) const { return work_.models[arm.model]->checkpoint; }
+  const Checkpoint& CheckpointOf(const Arm& arm) const {
+    return work_.models[arm.model]->checkpoint;
+  }
   const TokenWindows& WindowsOf(std::size_t cell) const {
     return work_.evaluations[work_.cells[cell].evaluation].windows;
   }
-  QuantizedStore StoreOf(const Arm& arm) const { return QuantizedStore(stage_.work_folder / arm.id); }
+  QuantizedStore StoreOf(const Arm& arm) const {
+    return QuantizedStore(stage_.work_folder / arm.id);
+  }
 
   double PendingFlops() const {
     double flops = 0;
@@ -73,12 +79,13 @@ class Runner {
     for (const std::size_t cell : pending_) {
       const Arm& arm = ArmOf(cell);
       const ModelConfig& config = CheckpointOf(arm).config();
-      StatesFitInMemory(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens, options_.threads),
+      StatesFitInMemory(EvaluationMemory(config, WindowsOf(cell).count(),
+                                         WindowsOf(cell).window_tokens, options_.threads),
                         options_.memory_budget_bytes);
       if (arm.recipe.full_precision) continue;
       const TokenWindows* windows = CalibrationWindows(arm);
-      StatesFitInMemory(QuantizeMemory(config, windows ? windows->count() : 0, windows ? windows->window_tokens : 0,
-                                       options_.threads),
+      StatesFitInMemory(QuantizeMemory(config, windows ? windows->count() : 0,
+                                       windows ? windows->window_tokens : 0, options_.threads),
                         options_.memory_budget_bytes);
     }
   }
@@ -93,9 +100,14 @@ class Runner {
     std::vector<const Arm*> arms;
     for (const std::size_t cell : pending_) {
       const Arm& arm = ArmOf(cell);
-      if (arm.recipe.full_precision || arm.model != first.model || arm.calibration != first.calibration) continue;
+      if (arm.recipe.full_precision || arm.model != first.model ||
+          arm.calibration != first.calibration)
+        continue;
       if (!quantized_.insert(arm.id).second) continue;
-      jobs.push_back({.recipe = arm.recipe, .description = arm.description, .store = StoreOf(arm), .error = {}});
+      jobs.push_back({.recipe = arm.recipe,
+                      .description = arm.description,
+                      .store = StoreOf(arm),
+                      .error = {}});
       arms.push_back(&arm);
     }
     try {
@@ -117,7 +129,8 @@ class Runner {
     }
   }
 
-  // Records every pending cell of the arm as failed. (They are collected first: recording takes them off the list.)
+  // Records every pending cell of the arm as failed. (They are collected first: recording takes
+  // them off the list.)
   void FailArm(const Arm& arm, const std::string& message) {
     if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
     for (const std::size_t cell : PendingOf(arm)) Fail(cell, message);
@@ -134,7 +147,8 @@ class Runner {
     CellRecord record = NewRecord(cell);
     record.error = message;
     store_.Write(record);
-    progress_->Note(fmt::format("failed: {} on {}: {}", ArmOf(cell).description, EvaluationName(cell), message));
+    progress_->Note(fmt::format("failed: {} on {}: {}", ArmOf(cell).description,
+                                EvaluationName(cell), message));
     Finish(cell);
   }
 
@@ -180,12 +194,14 @@ class Runner {
     }
     record.evaluation.window_losses =
         EvaluateWindows(checkpoint, WindowsOf(cell), blocks, work_.cells[cell].id, stage_);
-    record.evaluate_seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+    record.evaluate_seconds =
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     record.peak_rss_bytes = PeakResidentBytes();
     if (!arm.recipe.full_precision) CompareWithFp(cell, &record.evaluation);
     store_.Write(record);
-    progress_->Note(fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description, EvaluationName(cell),
-                                Perplexity(record.evaluation.window_losses), FormatSeconds(record.evaluate_seconds)));
+    progress_->Note(fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description,
+                                EvaluationName(cell), Perplexity(record.evaluation.window_losses),
+                                FormatSeconds(record.evaluate_seconds)));
     Finish(cell);
   }
 
@@ -202,16 +218,18 @@ class Runner {
     record.bits_per_weight = arm.recipe.full_precision ? BitsOf(model.checkpoint.dtype()) : 0;
     if (arm.calibration) {
       const CalibrationInput& input = work_.calibrations[*arm.calibration];
-      record.calibration = {.protocol = input.request.protocol,
-                            .dataset = std::filesystem::path(input.windows.source).filename().string(),
-                            .windows = input.windows.count(),
-                            .window_tokens = input.windows.window_tokens,
-                            .seed = input.request.seed,
-                            .ids_sha256 = input.windows.ids_sha256};
+      record.calibration = {
+          .protocol = input.request.protocol,
+          .dataset = std::filesystem::path(input.windows.source).filename().string(),
+          .windows = input.windows.count(),
+          .window_tokens = input.windows.window_tokens,
+          .seed = input.request.seed,
+          .ids_sha256 = input.windows.ids_sha256};
     }
     record.evaluation.name = EvaluationName(cell);
     record.evaluation.protocol = evaluation.request.protocol;
-    record.evaluation.dataset = std::filesystem::path(evaluation.windows.source).filename().string();
+    record.evaluation.dataset =
+        std::filesystem::path(evaluation.windows.source).filename().string();
     record.evaluation.window_tokens = evaluation.windows.window_tokens;
     record.evaluation.text_sha256 = evaluation.windows.text_sha256;
     record.evaluation.ids_sha256 = evaluation.windows.ids_sha256;
@@ -224,7 +242,8 @@ class Runner {
   static double BitsOf(const std::string& dtype) { return dtype == "F32" ? 32 : 16; }
 
   // The diagnostics of every layer, and what all of them together store for a weight.
-  static void AddLayers(const QuantizedStore& store, const ModelConfig& config, CellRecord* record) {
+  static void AddLayers(const QuantizedStore& store, const ModelConfig& config,
+                        CellRecord* record) {
     std::int64_t bits = 0;
     for (Index block = 0; block < config.num_layers; ++block) {
       const QuantizedBlockReport report = store.ReadReport(block);
@@ -232,7 +251,8 @@ class Runner {
       bits += report.stored_bits;
       record->layers.insert(record->layers.end(), report.layers.begin(), report.layers.end());
     }
-    record->bits_per_weight = static_cast<double>(bits) / static_cast<double>(LinearWeights(config));
+    record->bits_per_weight =
+        static_cast<double>(bits) / static_cast<double>(LinearWeights(config));
   }
 
   void CompareWithFp(std::size_t cell, EvaluationResult* result) const {
@@ -252,15 +272,16 @@ class Runner {
   std::unique_ptr<Progress> progress_;
   Stage stage_;
   nlohmann::ordered_json host_;
-  std::set<std::size_t> pending_;       // cells to be computed, in order
-  std::set<std::string> quantized_;     // arms whose quantise pass has run
+  std::set<std::size_t> pending_;    // cells to be computed, in order
+  std::set<std::string> quantized_;  // arms whose quantise pass has run
   std::size_t computed_ = 0;
   RunOutcome outcome_ = RunOutcome::kDone;
 };
 
 }  // namespace
 
-std::filesystem::path ExperimentFolder(const ExperimentFile& experiment, const std::filesystem::path& results) {
+std::filesystem::path ExperimentFolder(const ExperimentFile& experiment,
+                                       const std::filesystem::path& results) {
   return results / experiment.name;
 }
 
@@ -271,7 +292,8 @@ void RefuseProblems(const Workload& workload) {
 
 RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& options) {
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
-  const Workload work = ResolveWorkload(experiment, {.data = options.data, .results = options.results});
+  const Workload work =
+      ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   RefuseProblems(work);
   const FolderLock lock(folder);
   WriteManifest(MakeManifest(experiment, work), folder);

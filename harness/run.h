@@ -22,14 +22,16 @@ struct RunOptions {
 };
 
 // The folder of one experiment's cells, manifest and unfinished work.
-std::filesystem::path ExperimentFolder(const ExperimentFile& experiment, const std::filesystem::path& results);
+std::filesystem::path ExperimentFolder(const ExperimentFile& experiment,
+                                       const std::filesystem::path& results);
 
 // How a run ended, as the process's exit code says it.
 enum class RunOutcome { kDone = 0, kCellFailed = 1, kBadInput = 2 };
 
-// Computes the cells that are missing. A cell that fails is recorded with its message and the others go on; a wrong input
-// found on the way (a damaged tensor, say) fails the cells that need it and gives kBadInput. Throws InputError before any
-// work if an input is missing or wrong, and Interrupted when the user asks to stop; what is finished is kept either way.
+// Computes the cells that are missing. A cell that fails is recorded with its message and the
+// others go on; a wrong input found on the way (a damaged tensor, say) fails the cells that need it
+// and gives kBadInput. Throws InputError before any work if an input is missing or wrong, and
+// Interrupted when the user asks to stop; what is finished is kept either way.
 RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& options);
 
 // Throws InputError that tells all of the workload's problems, if it has any.

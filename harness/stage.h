@@ -12,9 +12,9 @@ namespace daq {
 struct Stage {
   ThreadPool* pool = nullptr;
   Progress* progress = nullptr;
-  std::filesystem::path work_folder;        // scratch files, quantised blocks, saved states
-  std::chrono::seconds save_interval{60};   // between saves of a pass's hidden states
-  std::uint64_t memory_budget_bytes = 0;    // what the process may hold in memory
+  std::filesystem::path work_folder;       // scratch files, quantised blocks, saved states
+  std::chrono::seconds save_interval{60};  // between saves of a pass's hidden states
+  std::uint64_t memory_budget_bytes = 0;   // what the process may hold in memory
 };
 
 }  // namespace daq

@@ -8,15 +8,18 @@
 
 namespace daq {
 
-// Saves the hidden states between two decoder blocks now and then, so that a stopped pass over a large model goes on
-// where it was instead of from its first block. One file a pass, replaced atomically.
+// Saves the hidden states between two decoder blocks now and then, so that a stopped pass over a
+// large model goes on where it was instead of from its first block. One file a pass, replaced
+// atomically.
 class StateCheckpoint {
  public:
-  // `key` names the pass by content; a file with another key is ignored. A save is due `interval` after the last one.
+  // `key` names the pass by content; a file with another key is ignored. A save is due `interval`
+  // after the last one.
   StateCheckpoint(std::filesystem::path file, std::string key, std::chrono::seconds interval);
 
-  // Fills `states` from the file and returns the number of blocks they have passed, or nothing if there is no usable
-  // file (none, another pass's, or damaged: then the pass starts at its beginning, which gives the same numbers).
+  // Fills `states` from the file and returns the number of blocks they have passed, or nothing if
+  // there is no usable file (none, another pass's, or damaged: then the pass starts at its
+  // beginning, which gives the same numbers).
   std::optional<Index> Load(HiddenStates* states) const;
 
   // Saves if a save is due. `blocks_done` decoder blocks have run.

@@ -10,13 +10,16 @@ namespace {
 
 // Characters of UTF-8 text: bytes that do not continue one.
 std::size_t Width(const std::string& text) {
-  return static_cast<std::size_t>(
-      std::count_if(text.begin(), text.end(), [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
+  return static_cast<std::size_t>(std::count_if(text.begin(), text.end(), [](char c) {
+    return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U;
+  }));
 }
 
 }  // namespace
 
-void TextTable::AddColumn(std::string title, Alignment alignment) { columns_.push_back({std::move(title), alignment}); }
+void TextTable::AddColumn(std::string title, Alignment alignment) {
+  columns_.push_back({std::move(title), alignment});
+}
 
 void TextTable::AddRow(std::vector<std::string> cells) {
   DAQ_CHECK(cells.size() == columns_.size(), "one text a column");
@@ -35,7 +38,9 @@ std::string TextTable::ToMarkdown() const {
     for (std::size_t i = 0; i < columns_.size(); ++i) {
       const std::string cell = cell_of(i);
       const std::string padding(widths[i] - Width(cell), ' ');
-      text.append("| ").append(columns_[i].alignment == kLeft ? cell + padding : padding + cell).append(" ");
+      text.append("| ")
+          .append(columns_[i].alignment == kLeft ? cell + padding : padding + cell)
+          .append(" ");
     }
     text.append("|\n");
   };
@@ -45,7 +50,8 @@ std::string TextTable::ToMarkdown() const {
     text.append(columns_[i].alignment == kLeft ? "-" : ":");
   }
   text.append("|\n");
-  for (const std::vector<std::string>& row : rows_) append_row([&](std::size_t i) { return row[i]; });
+  for (const std::vector<std::string>& row : rows_)
+    append_row([&](std::size_t i) { return row[i]; });
   return text;
 }
 

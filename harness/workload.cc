@@ -24,26 +24,31 @@ std::string ContentId(const Json& content) { return Sha256Hex(content.dump()).su
 
 class Resolver {
  public:
-  Resolver(const ExperimentFile& file, const InputFolders& folders) : file_(file), folders_(folders) {}
+  Resolver(const ExperimentFile& file, const InputFolders& folders)
+      : file_(file), folders_(folders) {}
 
   Workload Resolve() {
     for (const Experiment& point : file_.points) {
       Attempt([&] { AddPoint(point); });
     }
-    // Full precision first: the others are compared with it, and a wrong text or checkpoint shows before hours are spent.
-    std::stable_partition(work_.cells.begin(), work_.cells.end(),
-                          [&](const Cell& cell) { return work_.arms[cell.arm].recipe.full_precision; });
+    // Full precision first: the others are compared with it, and a wrong text or checkpoint shows
+    // before hours are spent.
+    std::stable_partition(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
+      return work_.arms[cell.arm].recipe.full_precision;
+    });
     return std::move(work_);
   }
 
  private:
-  // Runs `step`; a wrong input becomes a line of `problems` (once, though many points may share it).
+  // Runs `step`; a wrong input becomes a line of `problems` (once, though many points may share
+  // it).
   template <typename Step>
   void Attempt(const Step& step) {
     try {
       step();
     } catch (const InputError& error) {
-      if (std::find(work_.problems.begin(), work_.problems.end(), error.what()) == work_.problems.end()) {
+      if (std::find(work_.problems.begin(), work_.problems.end(), error.what()) ==
+          work_.problems.end()) {
         work_.problems.emplace_back(error.what());
       }
     }
@@ -70,8 +75,10 @@ class Resolver {
     try {
       Checkpoint checkpoint(LocateModel(point.model, file_.path.parent_path()));
       std::string hash = ContentHashOf(checkpoint, folders_.results);
-      work_.models.push_back(std::make_unique<ModelInput>(
-          ModelInput{.name = point.model, .checkpoint = std::move(checkpoint), .content_hash = std::move(hash)}));
+      work_.models.push_back(
+          std::make_unique<ModelInput>(ModelInput{.name = point.model,
+                                                  .checkpoint = std::move(checkpoint),
+                                                  .content_hash = std::move(hash)}));
     } catch (const InputError& error) {
       failed_models_.emplace(point.model, error);
       throw;
@@ -95,7 +102,8 @@ class Resolver {
   // `ids` holds tokens already; all other protocols need the model's tokenizer.
   TokenWindows ReadWindows(std::size_t model, const WindowRequest& request) {
     const Tokenizer* tokenizer = request.protocol == "ids" ? nullptr : &TokenizerOf(model);
-    return MakeEvaluationWindows(request, tokenizer, work_.models[model]->checkpoint.config().vocab_size);
+    return MakeEvaluationWindows(request, tokenizer,
+                                 work_.models[model]->checkpoint.config().vocab_size);
   }
 
   std::size_t FindEvaluation(std::size_t model, const EvaluationRequest& request) {
@@ -110,24 +118,28 @@ class Resolver {
                           .column = FindColumn(request)};
     const Index longest = work_.models[model]->checkpoint.config().max_position_embeddings;
     if (longest > 0 && input.windows.window_tokens > longest) {
-      work_.warnings.push_back(fmt::format("{}: {}: windows of {} tokens exceed the {} positions the model was made for",
-                                           file_.path.string(), request.name, input.windows.window_tokens, longest));
+      work_.warnings.push_back(
+          fmt::format("{}: {}: windows of {} tokens exceed the {} positions the model was made for",
+                      file_.path.string(), request.name, input.windows.window_tokens, longest));
     }
     work_.evaluations.push_back(std::move(input));
     evaluation_models_.push_back(model);
     return work_.evaluations.size() - 1;
   }
 
-  // The same request for another model is the same column; a request that differs anywhere has one of its own, so no
-  // column ever holds numbers of two protocols.
+  // The same request for another model is the same column; a request that differs anywhere has one
+  // of its own, so no column ever holds numbers of two protocols.
   std::size_t FindColumn(const EvaluationRequest& request) {
     const auto found = std::find(column_requests_.begin(), column_requests_.end(), request);
-    if (found != column_requests_.end()) return static_cast<std::size_t>(found - column_requests_.begin());
-    const bool name_taken = std::any_of(column_requests_.begin(), column_requests_.end(),
-                                        [&](const EvaluationRequest& other) { return other.name == request.name; });
+    if (found != column_requests_.end())
+      return static_cast<std::size_t>(found - column_requests_.begin());
+    const bool name_taken =
+        std::any_of(column_requests_.begin(), column_requests_.end(),
+                    [&](const EvaluationRequest& other) { return other.name == request.name; });
     column_requests_.push_back(request);
-    work_.columns.push_back(name_taken ? fmt::format("{} ({} tokens)", request.name, request.window_tokens)
-                                       : request.name);
+    work_.columns.push_back(name_taken
+                                ? fmt::format("{} ({} tokens)", request.name, request.window_tokens)
+                                : request.name);
     return work_.columns.size() - 1;
   }
 
@@ -136,15 +148,15 @@ class Resolver {
       if (calibration_models_[i] == model && work_.calibrations[i].request == request) return i;
     }
     // The text as one stream cut into windows, the first `windows` of them.
-    TokenWindows windows =
-        ReadWindows(model, {.protocol = request.protocol == "text" ? "gptq-wikitext2" : request.protocol,
-                            .file = FileOf(request.source),
-                            .window_tokens = request.window_tokens,
-                            .max_windows = request.windows});
+    TokenWindows windows = ReadWindows(
+        model, {.protocol = request.protocol == "text" ? "gptq-wikitext2" : request.protocol,
+                .file = FileOf(request.source),
+                .window_tokens = request.window_tokens,
+                .max_windows = request.windows});
     if (windows.count() < request.windows) {
       throw InputError({windows.source}, "calibration.windows",
-                       fmt::format("at most {} windows of {} tokens, all this text has", windows.count(),
-                                   windows.window_tokens),
+                       fmt::format("at most {} windows of {} tokens, all this text has",
+                                   windows.count(), windows.window_tokens),
                        std::to_string(request.windows));
     }
     work_.calibrations.push_back({.request = request, .windows = std::move(windows)});
@@ -152,13 +164,14 @@ class Resolver {
     return work_.calibrations.size() - 1;
   }
 
-  void AddArm(std::size_t model, std::optional<std::size_t> calibration, const RecipeRequest& request,
-              const std::vector<std::size_t>& evaluations) {
+  void AddArm(std::size_t model, std::optional<std::size_t> calibration,
+              const RecipeRequest& request, const std::vector<std::size_t>& evaluations) {
     const ModelInput& input = *work_.models[model];
     const Recipe& recipe = request.recipe;
     if (!recipe.full_precision) CheckGroups(input.checkpoint.config(), request);
-    // What a recipe without statistics makes does not depend on the calibration text, so its name does not either: one
-    // such arm serves all points of a calibration sweep. Its diagnostics are those of the first.
+    // What a recipe without statistics makes does not depend on the calibration text, so its name
+    // does not either: one such arm serves all points of a calibration sweep. Its diagnostics are
+    // those of the first.
     const bool depends = NeedsCalibration(recipe);
     const Json calibration_json =
         depends ? Json(work_.calibrations[*calibration].windows.ids_sha256) : Json();
@@ -166,7 +179,8 @@ class Resolver {
                                       {"model", input.content_hash},
                                       {"recipe", RecipeContent(recipe)},
                                       {"calibration", calibration_json}});
-    auto arm = std::find_if(work_.arms.begin(), work_.arms.end(), [&](const Arm& other) { return other.id == id; });
+    auto arm = std::find_if(work_.arms.begin(), work_.arms.end(),
+                            [&](const Arm& other) { return other.id == id; });
     if (arm == work_.arms.end()) {
       std::string description = RecipeLabel(recipe);
       if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration].request);
@@ -177,7 +191,8 @@ class Resolver {
                             .description = description});
       arm = work_.arms.end() - 1;
     }
-    for (const std::size_t evaluation : evaluations) AddCell(static_cast<std::size_t>(arm - work_.arms.begin()), evaluation);
+    for (const std::size_t evaluation : evaluations)
+      AddCell(static_cast<std::size_t>(arm - work_.arms.begin()), evaluation);
   }
 
   void AddCell(std::size_t arm, std::size_t evaluation) {
@@ -187,7 +202,8 @@ class Resolver {
                                 {"window_tokens", input.windows.window_tokens},
                                 {"text", input.windows.text_sha256},
                                 {"ids", input.windows.ids_sha256}});
-    const bool known = std::any_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& other) { return other.id == id; });
+    const bool known = std::any_of(work_.cells.begin(), work_.cells.end(),
+                                   [&](const Cell& other) { return other.id == id; });
     if (!known) work_.cells.push_back({.arm = arm, .evaluation = evaluation, .id = std::move(id)});
   }
 
@@ -197,7 +213,8 @@ class Resolver {
       const Index group = request.recipe.format.group_size;
       if (group == 0 || in_features % group == 0) continue;
       throw InputError(request.where, "format.group",
-                       fmt::format("a divisor of {}, the in_features of {}", in_features, LinearLayerName(layer)),
+                       fmt::format("a divisor of {}, the in_features of {}", in_features,
+                                   LinearLayerName(layer)),
                        std::to_string(group));
     }
   }

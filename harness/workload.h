@@ -49,15 +49,15 @@ struct Cell {
   std::string id;
 };
 
-// Everything an experiment file asks for, with its inputs found, read and hashed. Arms and cells that several points of
-// a sweep share are there once.
+// Everything an experiment file asks for, with its inputs found, read and hashed. Arms and cells
+// that several points of a sweep share are there once.
 struct Workload {
   std::vector<std::unique_ptr<ModelInput>> models;
   std::vector<CalibrationInput> calibrations;
   std::vector<EvaluationInput> evaluations;
-  std::vector<std::string> columns;  // titles of the evaluations that share a column across models
-  std::vector<Arm> arms;             // in the order of the file
-  std::vector<Cell> cells;           // full precision first, then arm by arm
+  std::vector<std::string> columns;   // titles of the evaluations that share a column across models
+  std::vector<Arm> arms;              // in the order of the file
+  std::vector<Cell> cells;            // full precision first, then arm by arm
   std::vector<std::string> problems;  // inputs that are missing or wrong, one message each
   std::vector<std::string> warnings;  // what a user should know, though the numbers are as defined
 };
@@ -71,8 +71,8 @@ struct InputFolders {
 // "text 4x512": protocol, windows, tokens of a window.
 std::string CalibrationLabel(const CalibrationRequest& request);
 
-// Opens models, reads and tokenises texts, names arms and cells by content. With a wrong input, goes on and lists it
-// in `problems`; what depends on it is left out.
+// Opens models, reads and tokenises texts, names arms and cells by content. With a wrong input,
+// goes on and lists it in `problems`; what depends on it is left out.
 Workload ResolveWorkload(const ExperimentFile& experiment, const InputFolders& folders);
 
 }  // namespace daq

@@ -35,7 +35,8 @@ TEST(FileTest, NamesWhatCannotBeRead) {
   const TemporaryFolder folder;
   const std::string missing = (folder.path() / "missing").string();
   EXPECT_EQ(MessageOf([&] { ReadFile(missing); }), missing + ": No such file or directory");
-  EXPECT_EQ(MessageOf([&] { ReadFile(folder.path()); }), folder.path().string() + ": this is a folder, expected a file");
+  EXPECT_EQ(MessageOf([&] { ReadFile(folder.path()); }),
+            folder.path().string() + ": this is a folder, expected a file");
   EXPECT_EQ(MessageOf([&] { MappedFile{missing}; }), missing + ": No such file or directory");
   std::ofstream(folder.path() / "empty").close();
   EXPECT_EQ(MessageOf([&] { MappedFile{folder.path() / "empty"}; }),

@@ -18,11 +18,12 @@ TEST(StatisticsTest, MeanAndStandardErrorByHand) {
 TEST(StatisticsTest, PerplexityIsTheExponentialOfTheMeanLoss) {
   const std::vector<double> losses = {std::log(2.0), std::log(8.0)};
   EXPECT_DOUBLE_EQ(Perplexity(losses), 4);
-  EXPECT_DOUBLE_EQ(PerplexityStandardError(losses), 4 * std::log(4.0) / 2);  // half the distance is each one's deviation
+  EXPECT_DOUBLE_EQ(PerplexityStandardError(losses),
+                   4 * std::log(4.0) / 2);  // half the distance is each one's deviation
 }
 
-// Two models whose windows differ by the same amount everywhere: the paired error sees only how that amount weighs, far
-// less than either perplexity's own error.
+// Two models whose windows differ by the same amount everywhere: the paired error sees only how
+// that amount weighs, far less than either perplexity's own error.
 TEST(StatisticsTest, PairedErrorIsZeroForEqualLossesAndSmallForParallelOnes) {
   const std::vector<double> a = {1.0, 2.0, 3.0, 4.0};
   EXPECT_EQ(PerplexityDifference(a, a).value, 0);
@@ -31,7 +32,8 @@ TEST(StatisticsTest, PairedErrorIsZeroForEqualLossesAndSmallForParallelOnes) {
   for (double& loss : b) loss += 0.01;
   const PairedDifference difference = PerplexityDifference(b, a);
   EXPECT_NEAR(difference.value, std::exp(2.5) * (std::exp(0.01) - 1), 1e-12);
-  EXPECT_NEAR(difference.standard_error, std::exp(2.5) * (std::exp(0.01) - 1) * StandardError(a), 1e-12);
+  EXPECT_NEAR(difference.standard_error, std::exp(2.5) * (std::exp(0.01) - 1) * StandardError(a),
+              1e-12);
   EXPECT_LT(difference.standard_error, 0.02 * PerplexityStandardError(a));
 }
 

@@ -1,5 +1,6 @@
-// The forward pass against Hugging Face transformers: the checkpoints of shared/goldens (multi-head, grouped-query, one KV
-// head; F16, BF16 sharded, F32; tied and untied) and of tests/golden/models (rope scalings, an explicit head_dim).
+// The forward pass against Hugging Face transformers: the checkpoints of shared/goldens
+// (multi-head, grouped-query, one KV head; F16, BF16 sharded, F32; tied and untied) and of
+// tests/golden/models (rope scalings, an explicit head_dim).
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -15,8 +16,8 @@
 namespace daq {
 namespace {
 
-// The tolerances that the project promises. Both sides compute in float32 over sums of at most 176 terms, so they differ by
-// some 1e-6 of logits of magnitude 10; the measured worst is far below.
+// The tolerances that the project promises. Both sides compute in float32 over sums of at most 176
+// terms, so they differ by some 1e-6 of logits of magnitude 10; the measured worst is far below.
 constexpr float kLogitTolerance = 2e-4F;
 constexpr double kLossTolerance = 1e-5;
 
@@ -30,7 +31,8 @@ std::vector<T> ReadValues(const SafetensorsFile& file, const std::string& name) 
 
 struct Golden {
   TokenWindows windows;
-  std::vector<float> hidden;  // [layers + 1, windows, tokens, hidden]; the small ones of tests/golden have none
+  std::vector<float>
+      hidden;  // [layers + 1, windows, tokens, hidden]; the small ones of tests/golden have none
   std::vector<float> logits;  // [windows, tokens, vocab]
   std::vector<float> losses;  // [windows]
 
@@ -48,7 +50,9 @@ struct Golden {
 };
 
 float WorstDifference(const ConstMatrixView& found, const float* expected) {
-  return (found - Eigen::Map<const MatrixF>(expected, found.rows(), found.cols())).cwiseAbs().maxCoeff();
+  return (found - Eigen::Map<const MatrixF>(expected, found.rows(), found.cols()))
+      .cwiseAbs()
+      .maxCoeff();
 }
 
 struct GoldenModel {
@@ -83,7 +87,8 @@ TEST_P(GoldenForwardTest, HiddenStatesLogitsAndLossesEqualTransformers) {
     forward.Run(weights, &states);
     // transformers stores the last one after the final norm.
     if (golden.hidden.empty() || block + 1 == config.num_layers) continue;
-    EXPECT_LT(WorstDifference(states.all(), golden.hidden.data() + static_cast<std::size_t>(block + 1) * layer_size),
+    EXPECT_LT(WorstDifference(states.all(), golden.hidden.data() +
+                                                static_cast<std::size_t>(block + 1) * layer_size),
               kLogitTolerance)
         << "block " << block;
   }
@@ -107,8 +112,10 @@ INSTANTIATE_TEST_SUITE_P(
     Models, GoldenForwardTest,
     testing::Values(GoldenModel{"llama2_f16", SharedPath("goldens/llama2-f16")},
                     GoldenModel{"gqa_bf16_sharded", SharedPath("goldens/gqa-bf16-sharded")},
-                    GoldenModel{"mqa_f32", SharedPath("goldens/mqa-f32")}, GoldenModel{"rope_llama3", kOwn / "rope-llama3"},
-                    GoldenModel{"rope_linear", kOwn / "rope-linear"}, GoldenModel{"head_dim", kOwn / "head-dim"}),
+                    GoldenModel{"mqa_f32", SharedPath("goldens/mqa-f32")},
+                    GoldenModel{"rope_llama3", kOwn / "rope-llama3"},
+                    GoldenModel{"rope_linear", kOwn / "rope-linear"},
+                    GoldenModel{"head_dim", kOwn / "head-dim"}),
     [](const auto& model) { return std::string(model.param.name); });
 
 }  // namespace

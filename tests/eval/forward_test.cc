@@ -38,7 +38,8 @@ class ForwardTest : public testing::Test {
     return windows;
   }
 
-  std::vector<double> Losses(const TokenWindows& windows, int threads, const std::filesystem::path& scratch = {},
+  std::vector<double> Losses(const TokenWindows& windows, int threads,
+                             const std::filesystem::path& scratch = {},
                              const InputTap& tap = {}) const {
     ThreadPool pool(threads);
     HiddenStates states(windows.count(), kWindowTokens, checkpoint_->config().hidden_size, scratch);
@@ -59,14 +60,16 @@ class ForwardTest : public testing::Test {
 
 TEST_F(ForwardTest, SameBitsForAnyNumberOfThreads) {
   const std::vector<double> expected = Losses(MakeWindows(0, 3), 1);
-  for (const int threads : {2, 3, 7}) EXPECT_EQ(Losses(MakeWindows(0, 3), threads), expected) << threads;
+  for (const int threads : {2, 3, 7})
+    EXPECT_EQ(Losses(MakeWindows(0, 3), threads), expected) << threads;
 }
 
 TEST_F(ForwardTest, AWindowsLossDoesNotDependOnItsNeighbours) {
   // More windows than one batch of tokens holds.
   const std::vector<double> together = Losses(MakeWindows(0, 20), 2);
   for (const Index window : {0, 13, 19}) {
-    EXPECT_EQ(Losses(MakeWindows(window, 1), 2), std::vector<double>{together[static_cast<std::size_t>(window)]});
+    EXPECT_EQ(Losses(MakeWindows(window, 1), 2),
+              std::vector<double>{together[static_cast<std::size_t>(window)]});
   }
 }
 
@@ -87,7 +90,8 @@ TEST_F(ForwardTest, CausalALaterTokenDoesNotChangeEarlierInputs) {
   // What the layers read at positions before a changed token stays the same bits.
   const auto inputs = [&](const TokenWindows& windows) {
     std::vector<MatrixF> seen;
-    Losses(windows, 2, {}, [&](LinearInput, Index, const ConstMatrixView& rows) { seen.emplace_back(rows); });
+    Losses(windows, 2, {},
+           [&](LinearInput, Index, const ConstMatrixView& rows) { seen.emplace_back(rows); });
     return seen;
   };
   TokenWindows changed = MakeWindows(0, 1);

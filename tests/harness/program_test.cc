@@ -31,9 +31,12 @@ class ProgramTest : public testing::Test {
     WriteConfig(kConfig);
   }
 
-  void WriteConfig(const std::string& text) const { WriteFileAtomically(folder_.path() / "test.yaml", text); }
+  void WriteConfig(const std::string& text) const {
+    WriteFileAtomically(folder_.path() / "test.yaml", text);
+  }
 
-  ProgramResult Run(std::vector<std::string> arguments, const std::string& results = "results", int kill_after_ms = -1) const {
+  ProgramResult Run(std::vector<std::string> arguments, const std::string& results = "results",
+                    int kill_after_ms = -1) const {
     arguments.insert(arguments.begin(), DAQ_BINARY);
     arguments.insert(arguments.end(), {"--results", (folder_.path() / results).string()});
     return RunProgram(arguments, kill_after_ms);
@@ -53,7 +56,8 @@ class ProgramTest : public testing::Test {
   // A message with the test's own folder left out.
   std::string WithoutFolder(std::string text) const {
     const std::string prefix = folder_.path().string() + "/";
-    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix)) text.erase(at, prefix.size());
+    for (std::size_t at = text.find(prefix); at != std::string::npos; at = text.find(prefix))
+      text.erase(at, prefix.size());
     return text;
   }
 
@@ -85,9 +89,9 @@ TEST_F(ProgramTest, JsonReportHasTheDocumentedFields) {
   const Json report = Json::parse(Run({"report", config(), "--format", "json"}).output);
   ASSERT_EQ(report.size(), 4U);
   for (const Json& object : report) {
-    for (const char* name : {"schema", "model", "model_sha256", "method", "transform", "range", "rounding", "format",
-                             "granularity", "bits_per_weight", "calibration", "metrics", "seconds", "peak_rss_bytes",
-                             "host", "version"}) {
+    for (const char* name : {"schema", "model", "model_sha256", "method", "transform", "range",
+                             "rounding", "format", "granularity", "bits_per_weight", "calibration",
+                             "metrics", "seconds", "peak_rss_bytes", "host", "version"}) {
       EXPECT_TRUE(object.contains(name)) << name;
     }
     const Json& metric = object.at("metrics").at("ids");
@@ -107,14 +111,17 @@ TEST_F(ProgramTest, ARerunComputesOnlyWhatIsMissing) {
   WriteConfig(std::string(kConfig) + "  - {method: rtn, format: int4}\n");
   const ProgramResult rerun = Run({config()});
   ASSERT_EQ(rerun.exit_code, 0) << rerun.errors;
-  EXPECT_NE(rerun.errors.find("1 cells computed, 4 already there"), std::string::npos) << rerun.errors;
+  EXPECT_NE(rerun.errors.find("1 cells computed, 4 already there"), std::string::npos)
+      << rerun.errors;
   const auto after = Cells();
   EXPECT_EQ(after.size(), 5U);
-  for (const auto& [name, content] : before) EXPECT_EQ(after.at(name), content);  // untouched, seconds and all
+  for (const auto& [name, content] : before)
+    EXPECT_EQ(after.at(name), content);  // untouched, seconds and all
 }
 
-// Kills runs after ever longer times until one lives to its end: every kill falls into another moment of the work. What was
-// finished stays, byte for byte, and the table is that of a run nobody disturbed.
+// Kills runs after ever longer times until one lives to its end: every kill falls into another
+// moment of the work. What was finished stays, byte for byte, and the table is that of a run nobody
+// disturbed.
 TEST_F(ProgramTest, KilledRunsContinueAndGiveTheSameTable) {
   const std::string expected = Run({config(), "--threads", "1"}, "undisturbed").output;
   std::map<std::string, std::string> finished;
@@ -148,11 +155,14 @@ TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
   EXPECT_EQ(fetch.exit_code, 2);
   EXPECT_NE(fetch.errors.find("daq-bench fetch wikitext2"), std::string::npos) << fetch.errors;
 
-  WriteConfig("model: model\nevaluate: [{protocol: ids, file: windows.json}]\nrecipes:\n  - {method: rtn, format: {codebook: int4, group: 10}}\n");
+  WriteConfig(
+      "model: model\nevaluate: [{protocol: ids, file: windows.json}]\nrecipes:\n  - {method: rtn, "
+      "format: {codebook: int4, group: 10}}\n");
   const ProgramResult group = Run({config()});
   EXPECT_EQ(group.exit_code, 2);
   EXPECT_EQ(WithoutFolder(group.errors),
-            "test.yaml:4: format.group: expected a divisor of 32, the in_features of self_attn.q_proj, found 10\n");
+            "test.yaml:4: format.group: expected a divisor of 32, the in_features of "
+            "self_attn.q_proj, found 10\n");
 }
 
 TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
@@ -167,7 +177,8 @@ TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
 TEST_F(ProgramTest, ABudgetThatIsTooSmallIsRefused) {
   const ProgramResult run = Run({config(), "--memory-budget", "1MiB"});
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_NE(run.errors.find("memory_budget: value: expected at least"), std::string::npos) << run.errors;
+  EXPECT_NE(run.errors.find("memory_budget: value: expected at least"), std::string::npos)
+      << run.errors;
   EXPECT_NE(run.errors.find("found 1.0 MiB"), std::string::npos) << run.errors;
 }
 
@@ -184,7 +195,8 @@ TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
   spec.dtype = "F32";
   std::vector<TinyTensor> tensors = MakeTinyTensors(spec);
   for (TinyTensor& tensor : tensors) {
-    if (tensor.name == "model.layers.1.mlp.up_proj.weight") tensor.values[5] = std::numeric_limits<float>::quiet_NaN();
+    if (tensor.name == "model.layers.1.mlp.up_proj.weight")
+      tensor.values[5] = std::numeric_limits<float>::quiet_NaN();
   }
   fs::remove_all(folder_.path() / "model");
   fs::create_directories(folder_.path() / "model");
@@ -192,7 +204,8 @@ TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
   WriteSafetensors(folder_.path() / "model/model.safetensors", tensors, spec.dtype);
   const ProgramResult run = Run({config()});
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_NE(run.errors.find("model.layers.1.mlp.up_proj.weight[0, 5]"), std::string::npos) << run.errors;
+  EXPECT_NE(run.errors.find("model.layers.1.mlp.up_proj.weight[0, 5]"), std::string::npos)
+      << run.errors;
 }
 
 // A 7B-shaped model streams: peak memory is that of one block, whatever their number.
@@ -200,14 +213,18 @@ class SlowProgramTest : public ProgramTest {
  protected:
   std::uint64_t PeakBytes(int layers) const {
     const fs::path model = folder_.path() / ("random-" + std::to_string(layers));
-    const ProgramResult made = RunProgram({"/usr/bin/env", "python3", std::string(DAQ_SOURCE_DIR) + "/tests/tools/make_random_checkpoint.py",
-                                           model.string(), "--layers", std::to_string(layers), "--windows", "1", "--window-tokens", "2048"});
+    const ProgramResult made = RunProgram(
+        {"/usr/bin/env", "python3",
+         std::string(DAQ_SOURCE_DIR) + "/tests/tools/make_random_checkpoint.py", model.string(),
+         "--layers", std::to_string(layers), "--windows", "1", "--window-tokens", "2048"});
     EXPECT_EQ(made.exit_code, 0) << made.errors;
-    WriteConfig("model: random-" + std::to_string(layers) + "\nevaluate: [{protocol: ids, file: random-" +
-                std::to_string(layers) + "/windows.json}]\nrecipes: [fp16]\n");
+    WriteConfig("model: random-" + std::to_string(layers) +
+                "\nevaluate: [{protocol: ids, file: random-" + std::to_string(layers) +
+                "/windows.json}]\nrecipes: [fp16]\n");
     const ProgramResult run = Run({config()}, "results-" + std::to_string(layers));
     EXPECT_EQ(run.exit_code, 0) << run.errors;
-    const Json report = Json::parse(Run({"report", config(), "--format", "json"}, "results-" + std::to_string(layers)).output);
+    const Json report = Json::parse(
+        Run({"report", config(), "--format", "json"}, "results-" + std::to_string(layers)).output);
     fs::remove_all(model);
     return report.at(0).at("peak_rss_bytes");
   }

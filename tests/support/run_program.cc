@@ -21,7 +21,9 @@ void RedirectTo(const std::filesystem::path& file, int descriptor) {
   if (to < 0 || ::dup2(to, descriptor) < 0) ::_exit(126);
 }
 
-int ExitCode(int status) { return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status); }
+int ExitCode(int status) {
+  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+}
 
 }  // namespace
 

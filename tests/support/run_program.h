@@ -11,8 +11,8 @@ struct ProgramResult {
   std::string errors;  // standard error
 };
 
-// Runs a program with arguments (arguments[0] is its path) and waits for it. If `kill_after_ms` >= 0, sends SIGKILL after so
-// many milliseconds unless it ended before.
+// Runs a program with arguments (arguments[0] is its path) and waits for it. If `kill_after_ms` >=
+// 0, sends SIGKILL after so many milliseconds unless it ended before.
 ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_after_ms = -1);
 
 }  // namespace daq

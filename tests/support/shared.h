@@ -12,6 +12,6 @@ std::filesystem::path SharedPath(const std::filesystem::path& below);
 }  // namespace daq
 
 // Skips the test, saying why, where a shared file is absent.
-#define DAQ_REQUIRE_SHARED(below)                                                      \
-  if (!std::filesystem::exists(::daq::SharedPath(below)))                             \
+#define DAQ_REQUIRE_SHARED(below)                         \
+  if (!std::filesystem::exists(::daq::SharedPath(below))) \
   GTEST_SKIP() << "needs shared/" << (below) << ", which is not on this machine"
