@@ -28,6 +28,16 @@ void Gemm(CBLAS_TRANSPOSE transpose_b, const ConstMatrixView& a, const ConstMatr
               BlasSize(b.outerStride()), 0.0F, c.data(), BlasSize(c.outerStride()));
 }
 
+// c = op(a) * b + beta * c, op(a) [m, k].
+void Gemm(CBLAS_TRANSPOSE transpose_a, Index m, Index k, double beta, const ConstMatrixViewD& a,
+          const ConstMatrixViewD& b, MatrixViewD c) {
+  DAQ_CHECK(c.rows() == m && c.cols() == b.cols(), "shapes of a product agree");
+  if (c.size() == 0) return;
+  cblas_dgemm(CblasRowMajor, transpose_a, CblasNoTrans, BlasSize(m), BlasSize(c.cols()),
+              BlasSize(k), 1.0, a.data(), BlasSize(a.outerStride()), b.data(),
+              BlasSize(b.outerStride()), beta, c.data(), BlasSize(c.outerStride()));
+}
+
 // Small integers, so that a float product is exact and one wrong term shows.
 float Pattern(Index row, Index col) {
   return static_cast<float>((row * 7 + col * 13 + row * col) % 17 - 8);
@@ -40,17 +50,24 @@ void CheckShape(Index m, Index n, Index k) {
   MatrixF c_plain = c_transposed;
   MultiplyTransposed(a, b, c_transposed);
   Multiply(a, MatrixF(b.transpose()), c_plain);
+  const MatrixD b_transposed = b.transpose().cast<double>();
+  MatrixD c_double = MatrixD::Constant(m, n, std::nan(""));
+  Multiply(a.cast<double>(), b_transposed, c_double);
+  MatrixD c_added = MatrixD::Zero(m, n);
+  AddTransposedProduct(a.transpose().cast<double>(), b_transposed, c_added);
   for (Index row = 0; row < m; ++row) {
     for (Index col = 0; col < n; ++col) {
       double expected = 0;
       for (Index i = 0; i < k; ++i)
         expected += static_cast<double>(a(row, i)) * static_cast<double>(b(col, i));
-      for (const float found : {c_transposed(row, col), c_plain(row, col)}) {
-        if (static_cast<double>(found) == expected) continue;
+      for (const double found :
+           {static_cast<double>(c_transposed(row, col)), static_cast<double>(c_plain(row, col)),
+            c_double(row, col), c_added(row, col)}) {
+        if (found == expected) continue;
         throw std::runtime_error(fmt::format(
             "{} computes wrong products on this processor: element ({}, {}) of a {} x {} x {} "
-            "sgemm is "
-            "{}, expected {}. Set OPENBLAS_CORETYPE=Haswell, or install a newer libopenblas.",
+            "product is {}, expected {}. Set OPENBLAS_CORETYPE=Haswell, or install a newer "
+            "libopenblas.",
             BlasDescription(), row, col, m, n, k, found, expected));
       }
     }
@@ -78,6 +95,16 @@ void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, Matr
 
 void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
   Gemm(CblasNoTrans, a, b, c);
+}
+
+void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c) {
+  DAQ_CHECK(a.cols() == b.rows(), "shapes of a product agree");
+  Gemm(CblasNoTrans, a.rows(), a.cols(), 0.0, a, b, c);
+}
+
+void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c) {
+  DAQ_CHECK(a.rows() == b.rows(), "shapes of a product agree");
+  Gemm(CblasTrans, a.cols(), a.rows(), 1.0, a, b, c);
 }
 
 }  // namespace daq

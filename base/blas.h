@@ -20,4 +20,10 @@ void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, Matr
 // c = a * b: a [m, k], b [k, n], c [m, n].
 void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
 
+// c = a * b in double: a [m, k], b [k, n], c [m, n].
+void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
+
+// c += a^T * b in double: a [k, m], b [k, n], c [m, n]. Tiles of Gram matrices.
+void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
+
 }  // namespace daq

@@ -16,6 +16,10 @@
 namespace daq {
 namespace {
 
+// One reader of each LinearInput, in its order.
+constexpr std::array<LinearLayer, 4> kFirstReaders = {LinearLayer::kQuery, LinearLayer::kOutput,
+                                                      LinearLayer::kGate, LinearLayer::kDown};
+
 // The calibration windows on their way through the model, and what each layer of the current block
 // reads of them.
 class CalibrationPass {
@@ -27,19 +31,24 @@ class CalibrationPass {
                                   stage.memory_budget_bytes)
                     ? std::filesystem::path()
                     : stage.work_folder),
-        forward_(checkpoint.config(), windows.window_tokens, stage.pool) {
+        forward_(checkpoint.config(), windows.window_tokens, stage.pool),
+        config_(checkpoint.config()),
+        pool_(stage.pool) {
     EmbedTokens(checkpoint, windows, stage.pool, &states_);
   }
 
   // Forwards all windows through the block and keeps the inputs of its layers.
   void Run(const BlockWeights& weights) {
-    const Index tokens = states_.windows() * states_.window_tokens();
-    forward_.Run(weights, &states_,
-                 [&](LinearInput input, Index first_window, const ConstMatrixView& rows) {
-                   MatrixF& inputs = statistics_[static_cast<std::size_t>(input)].inputs;
-                   inputs.resize(tokens, rows.cols());
-                   inputs.middleRows(first_window * states_.window_tokens(), rows.rows()) = rows;
-                 });
+    const Index tokens = states_.window_tokens();
+    statistics_.clear();
+    for (const LinearLayer layer : kFirstReaders) {
+      statistics_.emplace_back(LinearLayerShape(config_, layer).in_features,
+                               std::vector<Index>{states_.windows() * tokens});
+    }
+    forward_.Run(weights, &states_, [&](LinearInput input, Index, const ConstMatrixView& rows) {
+      for (Index row = 0; row < rows.rows(); row += tokens)
+        statistics_[static_cast<std::size_t>(input)].Add(rows.middleRows(row, tokens), pool_);
+    });
   }
 
   const LayerStatistics* StatisticsOf(LinearLayer layer) const {
@@ -49,7 +58,9 @@ class CalibrationPass {
  private:
   HiddenStates states_;
   BlockForward forward_;
-  std::array<LayerStatistics, 4> statistics_;  // by LinearInput
+  std::vector<LayerStatistics> statistics_;  // by LinearInput
+  ModelConfig config_;
+  ThreadPool* pool_;
 };
 
 // Quantises one block with one recipe. `weights` is the block as the checkpoint has it.

@@ -2,6 +2,8 @@
 
 #include <variant>
 
+#include "base/error.h"
+
 namespace daq {
 namespace {
 
@@ -13,6 +15,19 @@ Json PartJson(const PartChoice& part) {
     std::visit([&json = settings[name]](const auto& held) { json = held; }, value);
   }
   return {{"name", part.name}, {"settings", settings}};
+}
+
+std::string_view PropagationName(Propagation propagation) {
+  switch (propagation) {
+    case Propagation::kFullPrecision:
+      return "full_precision";
+    case Propagation::kQuantized:
+      return "quantized";
+    case Propagation::kQuantizedWithinBlock:
+      return "quantized_within_block";
+  }
+  DAQ_CHECK(false, "a propagation");
+  return {};
 }
 
 Json CodebookJson(const Codebook& codebook) {
@@ -40,7 +55,8 @@ Json RecipeContent(const Recipe& recipe) {
           {"transform", PartJson(recipe.transform)},
           {"range", PartJson(recipe.range)},
           {"rounding", PartJson(recipe.rounding)},
-          {"format", FormatJson(recipe.format)}};
+          {"format", FormatJson(recipe.format)},
+          {"propagate", PropagationName(recipe.propagation)}};
 }
 
 }  // namespace daq

@@ -34,6 +34,7 @@ nlohmann::ordered_json ToJson(const LayerReport& report) {
   for (const auto& [name, member] : kOptionalFields) {
     if (report.*member) json[name] = *(report.*member);
   }
+  json["diagnostics"] = report.diagnostics;
   return json;
 }
 
@@ -44,6 +45,7 @@ LayerReport LayerReportFromJson(const nlohmann::ordered_json& json) {
   for (const auto& [name, member] : kOptionalFields) {
     if (json.contains(name)) report.*member = json.at(name).get<double>();
   }
+  json.at("diagnostics").get_to(report.diagnostics);
   return report;
 }
 

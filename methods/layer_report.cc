@@ -7,17 +7,13 @@
 #include <span>
 #include <vector>
 
-#include "base/blas.h"
 #include "base/error.h"
 #include "base/reduce.h"
 
 namespace daq {
 namespace {
 
-// Pieces of work, of fixed sizes: a sum's order must not depend on the number of threads.
 constexpr Index kRowsPerItem = 16;
-constexpr Index kOutputTile = 64;
-constexpr Index kTokenTile = 256;
 
 constexpr double kClipTolerance =
     1e-5;  // of the interval: the rounding of scale and zero-point is no clipping
@@ -128,36 +124,24 @@ double Relative(double error, double reference) {
   return error > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
-double SquaredEntries(const MatrixF& matrix) {
-  return SquaredNorm({matrix.data(), static_cast<std::size_t>(matrix.size())});
+// Of the layer's output. The difference of the weights is multiplied, not the outputs subtracted:
+// nothing cancels.
+double SquaredOutputError(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
+                          const LayerContext& layer) {
+  return SquaredOutputs(
+      weight.rows(),
+      [&](Index first, MatrixView rows) {
+        DequantizeRows(quantized, first, rows);
+        rows -= weight.middleRows(first, rows.rows());
+      },
+      *layer.statistics, layer.pool);
 }
 
-// sum (x w' - x w)^2 and sum (x w)^2 over all tokens and outputs. The difference of the weights is
-// multiplied, not the outputs subtracted, so that nothing cancels. One item is a tile of outputs
-// with all tokens.
-void SumOutputs(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
-                const MatrixF& inputs, ThreadPool* pool, double* squared_error,
-                double* squared_output) {
-  const Index tiles = (weight.rows() + kOutputTile - 1) / kOutputTile;
-  std::vector<double> errors(static_cast<std::size_t>(tiles));
-  std::vector<double> outputs(static_cast<std::size_t>(tiles));
-  pool->ParallelFor(tiles, [&](Index tile, int) {
-    const Index first = tile * kOutputTile;
-    const Index rows = std::min(kOutputTile, weight.rows() - first);
-    MatrixF difference(rows, weight.cols());
-    DequantizeRows(quantized, first, difference);
-    difference -= weight.middleRows(first, rows);
-    for (Index token = 0; token < inputs.rows(); token += kTokenTile) {
-      const Index tokens = std::min(kTokenTile, inputs.rows() - token);
-      MatrixF product(tokens, rows);
-      MultiplyTransposed(inputs.middleRows(token, tokens), difference, product);
-      errors[static_cast<std::size_t>(tile)] += SquaredEntries(product);
-      MultiplyTransposed(inputs.middleRows(token, tokens), weight.middleRows(first, rows), product);
-      outputs[static_cast<std::size_t>(tile)] += SquaredEntries(product);
-    }
+// What the layer's own outputs add up to is the same for all recipes.
+double SquaredOutputsOfLayer(const ConstMatrixView& weight, const LayerContext& layer) {
+  return layer.statistics->Derived<double>("report squared outputs of " + layer.name, [&] {
+    return SquaredOutputs(weight, *layer.statistics, layer.pool);
   });
-  *squared_error = Sum(errors);
-  *squared_output = Sum(outputs);
 }
 
 }  // namespace
@@ -200,14 +184,10 @@ LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& qu
   report.dense_width = Total(rows, &RowSums::dense_width) / row_count;
   report.range_center = Total(rows, &RowSums::range_center) / groups;
   report.range_width = Total(rows, &RowSums::range_width) / groups;
-  if (layer.statistics != nullptr && layer.statistics->inputs.rows() > 0) {
-    const MatrixF& inputs = layer.statistics->inputs;
-    DAQ_CHECK(inputs.cols() == weight.cols(), "the inputs of this layer");
-    double squared_output_error = 0;
-    double squared_output = 0;
-    SumOutputs(weight, quantized, inputs, layer.pool, &squared_output_error, &squared_output);
-    report.output_mse = squared_output_error / (static_cast<double>(inputs.rows()) * row_count);
-    report.output_relative_error = Relative(squared_output_error, squared_output);
+  if (layer.statistics != nullptr) {
+    const double error = SquaredOutputError(weight, quantized, layer);
+    report.output_mse = error / (static_cast<double>(layer.statistics->tokens()) * row_count);
+    report.output_relative_error = Relative(error, SquaredOutputsOfLayer(weight, layer));
   }
   return report;
 }

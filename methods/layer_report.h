@@ -27,6 +27,7 @@ struct LayerReport {
   double dense_width = 0;   // mean over rows of their distance (quantiles interpolate linearly)
   double range_center = 0;  // mean over groups of the midpoint of the representable interval
   double range_width = 0;   // mean over groups of its length
+  Diagnostics diagnostics = {};  // of the layer's range and rounding
 
   bool operator==(const LayerReport&) const = default;
 };

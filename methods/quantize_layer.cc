@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <string_view>
+#include <utility>
 
 #include "base/error.h"
 #include "methods/registry.h"
@@ -35,6 +36,7 @@ RecipeParts MakeParts(const Recipe& recipe) {
   RecipeParts parts{.transform = Make(Transforms(), recipe.transform),
                     .range = Make(Ranges(), recipe.range),
                     .rounding = Make(Roundings(), recipe.rounding)};
+  parts.transform->CheckFormat(recipe.format);
   parts.range->CheckFormat(recipe.format);
   return parts;
 }
@@ -47,10 +49,10 @@ QuantizedLayer QuantizeLayer(const RecipeParts& parts, const Format& format,
   }
   CheckFinite(weight, layer.name);
   GroupsPerRow(format, weight.cols(), layer.name);  // refused here, before a range's work
-  QuantizedLayer layer_result{
-      .matrix = parts.rounding->Quantize(weight, *parts.range, format, layer), .report = {}};
-  layer_result.report = ReportLayer(weight, layer_result.matrix, layer);
-  return layer_result;
+  RoundingResult result = parts.rounding->Quantize(weight, *parts.range, format, layer);
+  LayerReport report = ReportLayer(weight, result.matrix, layer);
+  report.diagnostics = std::move(result.diagnostics);
+  return {.matrix = std::move(result.matrix), .report = std::move(report)};
 }
 
 }  // namespace daq

@@ -6,6 +6,7 @@
 
 #include "base/matrix.h"
 #include "base/thread_pool.h"
+#include "methods/diagnostics.h"
 #include "methods/layer_statistics.h"
 #include "methods/quantized_matrix.h"
 
@@ -17,8 +18,8 @@ struct LayerContext {
   const LayerStatistics* statistics = nullptr;  // null without calibration data
   ThreadPool* pool = nullptr;                   // never null
   // Where a part sees only some of a layer's columns, or in another order (GPTQ's groups and
-  // act-order): columns[c] is the input feature, a column of statistics->inputs, that column c of
-  // the weight belongs to. Empty: column c is c.
+  // act-order): columns[c] is the input feature, a column of the statistics, that column c of the
+  // weight belongs to. Empty: column c is c.
   std::span<const Index> columns = {};
 };
 
@@ -29,6 +30,7 @@ struct RangeResult {
   // weights lie on the edge between two codes, and deriving codes again from the rounded grid would
   // undo part of it. Empty: each weight takes the code nearest to it.
   std::vector<std::uint8_t> codes;
+  Diagnostics diagnostics = {};
 };
 
 // Chooses the scale and zero-point of each group.

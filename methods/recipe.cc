@@ -64,7 +64,8 @@ Recipe MakeRecipe(const Preset& preset, const Format& format) {
           .transform = ChooseByName(Transforms(), preset.transform, preset.transform_settings),
           .range = ChooseByName(Ranges(), preset.range, preset.range_settings),
           .rounding = ChooseByName(Roundings(), preset.rounding, preset.rounding_settings),
-          .format = format};
+          .format = format,
+          .propagation = preset.propagation};
 }
 
 }  // namespace daq

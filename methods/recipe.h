@@ -16,6 +16,15 @@ struct PartChoice {
   bool operator==(const PartChoice&) const = default;
 };
 
+// Which inputs a block's layers are calibrated on.
+enum class Propagation {
+  kFullPrecision,  // those of the full-precision model (AWQ, DAQ)
+  kQuantized,      // those behind the blocks quantised so far (GPTQ)
+  // Also behind the layers of the same block quantised so far, in the order q k v, o, gate up, down
+  // (GPTQ's --true-sequential).
+  kQuantizedWithinBlock,
+};
+
 // A weight-only quantiser as four independent choices (docs/design.md section 2), or full
 // precision.
 struct Recipe {
@@ -26,6 +35,7 @@ struct Recipe {
   PartChoice range;
   PartChoice rounding;
   Format format;
+  Propagation propagation = Propagation::kFullPrecision;  // means nothing without calibration
 
   bool operator==(const Recipe&) const = default;
 };
@@ -41,6 +51,7 @@ struct Preset {
   Settings range_settings = {};
   std::string_view rounding;
   Settings rounding_settings = {};
+  Propagation propagation = Propagation::kFullPrecision;
   std::string_view source;  // whose definition this is
 };
 

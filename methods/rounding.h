@@ -3,6 +3,12 @@
 
 namespace daq {
 
+// A layer's quantised form and how it came about.
+struct RoundingResult {
+  QuantizedMatrix matrix;
+  Diagnostics diagnostics = {};  // the range's and the rounding's own
+};
+
 // Chooses the code of each weight, asking the range for grids when it needs them (GPTQ asks as it
 // goes).
 class Rounding {
@@ -14,8 +20,8 @@ class Rounding {
   // The quantised form of `weight`, [out_features, in_features], all finite. Deterministic for any
   // thread count. Throws InputError, naming the layer, if the group size does not divide
   // in_features.
-  virtual QuantizedMatrix Quantize(const ConstMatrixView& weight, const Range& range,
-                                   const Format& format, const LayerContext& layer) const = 0;
+  virtual RoundingResult Quantize(const ConstMatrixView& weight, const Range& range,
+                                  const Format& format, const LayerContext& layer) const = 0;
 };
 
 }  // namespace daq

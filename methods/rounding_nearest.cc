@@ -39,11 +39,13 @@ class Nearest final : public Rounding {
  public:
   bool needs_statistics() const override { return false; }
 
-  QuantizedMatrix Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,
-                           const LayerContext& layer) const override {
+  RoundingResult Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,
+                          const LayerContext& layer) const override {
     RangeResult result = range.Find(weight, format, layer);
     if (result.codes.empty()) result.codes = NearestCodes(weight, format, result.grid, layer.pool);
-    return Pack(format, weight.rows(), weight.cols(), result.codes, std::move(result.grid));
+    return {
+        .matrix = Pack(format, weight.rows(), weight.cols(), result.codes, std::move(result.grid)),
+        .diagnostics = std::move(result.diagnostics)};
   }
 };
 

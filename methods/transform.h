@@ -1,10 +1,12 @@
 #pragma once
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "base/matrix.h"
 #include "base/thread_pool.h"
+#include "methods/diagnostics.h"
 #include "methods/format.h"
 #include "methods/layer_statistics.h"
 
@@ -27,7 +29,15 @@ struct TransformGroup {
   Index producer_norm = -1;   // index into TransformBlock::norms: element c
   Index producer_layer = -1;  // index into TransformBlock::layers: output row c
   const LayerStatistics* statistics =
-      nullptr;  // the consumers' input; null without calibration data
+      nullptr;  // of the consumers' input before any rewriting; null without calibration data
+
+  // True where the consumers are followed by more of their module (q, k, v by attention and o; gate
+  // and up by the activation and down): TransformContext::module_error then measures what an error
+  // in them does to the module's output. False where the module is the consumer itself (o, down).
+  bool in_module = false;
+
+  // Set by Apply: s where the group was scaled, so that its inputs are now x / s. Empty: untouched.
+  VectorF input_divisor = {};
 };
 
 // One decoder block as a transform sees it.
@@ -42,10 +52,11 @@ struct TransformBlock {
 struct TransformContext {
   Format format;               // that the layers will be quantised to
   ThreadPool* pool = nullptr;  // never null
-  // The output, [tokens, features], on the calibration windows, of the module that group number
-  // `group` is a part of (attention for q, k, v; the MLP for gate, up; the layer itself otherwise)
-  // with the weights of `block`. Not set without calibration data.
-  std::function<MatrixF(const TransformBlock& block, Index group)> module_output;
+  // For a group that is in_module: the mean over calibration tokens and features of the squared
+  // difference between the module's output with `consumer_weights` (one matrix a consumer, in the
+  // group's order) in place of the block's and the output of the block as it was handed to Apply.
+  // Not set without calibration data.
+  std::function<double(Index group, std::span<const MatrixF> consumer_weights)> module_error;
 };
 
 // Rewrites a decoder block, its function unchanged to rounding, before its layers are quantised.
@@ -56,12 +67,17 @@ class Transform {
   // True if Apply changes nothing: the caller need not copy the block's weights to hand them over.
   virtual bool is_identity() const = 0;
 
-  // True if Apply needs the groups' statistics and module_output.
+  // True if Apply needs the groups' statistics and module_error.
   virtual bool needs_statistics() const = 0;
 
-  // Rewrites layers and norms of `block`. Statistics stay those of the inputs before; the caller
-  // scales or collects them again. Deterministic for any thread count.
-  virtual void Apply(TransformBlock* block, const TransformContext& context) const = 0;
+  // Throws InputError if this transform cannot serve `format`, as Range::CheckFormat.
+  virtual void CheckFormat(const Format& format) const = 0;
+
+  // Rewrites layers and norms of `block` and sets the groups' input_divisor; statistics stay those
+  // of the inputs before, the caller divides them (LayerStatistics::Divided). Returns diagnostics
+  // by layer name. Deterministic for any thread count.
+  virtual std::map<std::string, Diagnostics> Apply(TransformBlock* block,
+                                                   const TransformContext& context) const = 0;
 };
 
 }  // namespace daq

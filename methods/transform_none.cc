@@ -11,7 +11,11 @@ class None final : public Transform {
  public:
   bool is_identity() const override { return true; }
   bool needs_statistics() const override { return false; }
-  void Apply(TransformBlock*, const TransformContext&) const override {}
+  void CheckFormat(const Format&) const override {}
+  std::map<std::string, Diagnostics> Apply(TransformBlock*,
+                                           const TransformContext&) const override {
+    return {};
+  }
 };
 
 }  // namespace

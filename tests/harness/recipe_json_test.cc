@@ -17,7 +17,8 @@ TEST(RecipeJsonTest, HoldsEverySettingInAFixedOrder) {
       R"({"method":"rtn","full_precision":false,"transform":{"name":"none","settings":{}},)"
       R"("range":{"name":"minmax","settings":{"include_zero":false,"round_zero_point":true}},)"
       R"("rounding":{"name":"nearest","settings":{}},)"
-      R"("format":{"codebook":"int4","symmetric":true,"group_size":128}})");
+      R"("format":{"codebook":"int4","symmetric":true,"group_size":128},)"
+      R"("propagate":"full_precision"})");
   Recipe full_precision;
   full_precision.method = "fp16";
   full_precision.full_precision = true;
@@ -57,6 +58,8 @@ TEST(RecipeJsonTest, AnyDifferenceChangesTheContent) {
                                 Rtn(BuiltIn("int3", false, 0)),
                                 MakeRecipe(*FindPreset("mse"), base.format),
                                 MakeRecipe(*FindPreset("rtn-gptq"), base.format)};
+  others.push_back(base);
+  others.back().propagation = Propagation::kQuantized;
   for (const Recipe& other : others)
     EXPECT_NE(RecipeContent(base).dump(), RecipeContent(other).dump());
 }

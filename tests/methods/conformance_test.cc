@@ -55,7 +55,7 @@ class Conformance : public testing::TestWithParam<Combination> {
   }
 
   static QuantizedLayer Quantize(const MatrixF& weight, const Format& format, int threads = 1) {
-    static const LayerStatistics statistics{.inputs = NormalMatrix(40, kColumns, 1.0, 31)};
+    static const LayerStatistics statistics = StatisticsOf(NormalMatrix(40, kColumns, 1.0, 31));
     ThreadPool pool(threads);
     return QuantizeLayer(Parts(format), format, weight,
                          {.name = "layer", .statistics = &statistics, .pool = &pool});

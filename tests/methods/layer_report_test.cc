@@ -37,7 +37,9 @@ class LayerReportTest : public testing::Test {
 
 TEST_F(LayerReportTest, EqualsPlainDoubleLoops) {
   const MatrixF weight = HeavyTailedMatrix(70, 96, 0.2, 17);
-  const LayerStatistics statistics{.inputs = NormalMatrix(300, 96, 1.0, 18)};
+  const MatrixF inputs =
+      NormalMatrix(300, 96, 1.0, 18);  // more tokens than features: a Gram matrix
+  const LayerStatistics statistics = StatisticsOf(inputs);
   const Format format{.codebook = BuiltIn("int3", false), .group_size = 32};
   const QuantizedLayer result = Quantize(weight, format, &statistics, 2);
   const LayerReport& report = result.report;
@@ -50,9 +52,9 @@ TEST_F(LayerReportTest, EqualsPlainDoubleLoops) {
   // Sums of about 7000 doubles: 1e-12 is far above their rounding.
   EXPECT_NEAR(report.weight_mse, squared_error / (70 * 96), 1e-12 * squared_error);
   EXPECT_NEAR(report.weight_relative_error, squared_error / squared_weight, 1e-12);
-  const MatrixD output = statistics.inputs.cast<double>() * weight.cast<double>().transpose();
-  const MatrixD output_error = statistics.inputs.cast<double>() * error.transpose();
-  // float32 products of 96 terms: 96 * 2^-24 relative at the very most.
+  const MatrixD output = inputs.cast<double>() * weight.cast<double>().transpose();
+  const MatrixD output_error = inputs.cast<double>() * error.transpose();
+  // Products and sums in double, of weights restored to float32: 2^-24 relative at the very most.
   EXPECT_NEAR(report.output_mse.value() / (output_error.squaredNorm() / (300 * 70)), 1.0, 1e-5);
   EXPECT_NEAR(
       report.output_relative_error.value() / (output_error.squaredNorm() / output.squaredNorm()),
@@ -108,14 +110,14 @@ TEST_F(LayerReportTest, MinMaxWithRealZeroPointsClipsNothing) {
 
 TEST_F(LayerReportTest, TheSameBitsForAnyThreadCount) {
   const MatrixF weight = NormalMatrix(150, 64, 0.02, 20);
-  const LayerStatistics statistics{.inputs = NormalMatrix(600, 64, 1.0, 21)};
+  const LayerStatistics statistics = StatisticsOf(NormalMatrix(600, 64, 1.0, 21));
   const Format format{.codebook = BuiltIn("nf4", true), .symmetric = true};
   EXPECT_EQ(Quantize(weight, format, &statistics, 1).report,
             Quantize(weight, format, &statistics, 3).report);
 }
 
 TEST_F(LayerReportTest, AZeroLayerHasNoRelativeError) {
-  const LayerStatistics statistics{.inputs = NormalMatrix(3, 8, 1.0, 22)};
+  const LayerStatistics statistics = StatisticsOf(NormalMatrix(3, 8, 1.0, 22));
   const QuantizedLayer result = Quantize(
       MatrixF::Zero(2, 8), {.codebook = BuiltIn("nf4", true), .symmetric = true}, &statistics, 1);
   EXPECT_EQ(result.report.weight_relative_error, 0.0);

@@ -5,6 +5,7 @@
 
 #include "base/matrix.h"
 #include "methods/format.h"
+#include "methods/layer_statistics.h"
 
 // Deterministic weights and the list of formats that the tests of methods/ share.
 namespace daq {
@@ -33,6 +34,12 @@ inline MatrixF HeavyTailedMatrix(Index rows, Index columns, double largest, std:
     const double u = Uniform(&generator);
     return static_cast<float>(u * u * u * u * u * largest);
   });
+}
+
+// The statistics of these inputs, [tokens, in_features].
+inline LayerStatistics StatisticsOf(const ConstMatrixView& inputs) {
+  ThreadPool pool(1);
+  return {inputs, &pool};
 }
 
 inline Codebook BuiltIn(std::string_view name, bool symmetric) {
