@@ -98,63 +98,107 @@ std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index wind
 
 void BlockForward::Run(const BlockWeights& weights, HiddenStates* states, const InputTap& tap,
                        const std::function<void(Index)>& on_windows_done) {
+  for (Index first = 0; first < states->windows(); first += batch_windows_) {
+    const Index count = std::min(batch_windows_, states->windows() - first);
+    Run(weights, states, first, count, tap);
+    if (on_windows_done) on_windows_done(count);
+  }
+}
+
+void BlockForward::Run(const BlockWeights& weights, HiddenStates* states, Index first, Index count,
+                       const InputTap& tap) {
   DAQ_CHECK(
       states->window_tokens() == window_tokens_ && states->hidden_size() == config_.hidden_size,
       "states of this model and window");
-  for (Index first = 0; first < states->windows(); first += batch_windows_) {
-    const Index count = std::min(batch_windows_, states->windows() - first);
-    RunBatch(weights, first, states->rows(first, count), tap);
-    states->Release(first, count);
-    if (on_windows_done) on_windows_done(count);
+  for (Index window = first; window < first + count; window += batch_windows_) {
+    const Index windows = std::min(batch_windows_, first + count - window);
+    RunBatch(weights, window, states->rows(window, windows), tap);
+    states->Release(window, windows);
+  }
+}
+
+void BlockForward::Observe(const BlockWeights& weights, HiddenStates* states, Index first,
+                           Index count, const InputTap& tap) {
+  for (Index window = first; window < first + count; window += batch_windows_) {
+    const Index windows = std::min(batch_windows_, first + count - window);
+    MatrixF copy = states->rows(window, windows);
+    states->Release(window, windows);
+    RunBatch(weights, window, copy, tap);
   }
 }
 
 void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, MatrixView states,
                             const InputTap& tap) {
   const Index rows = states.rows();
-  const Index windows = rows / window_tokens_;
   const auto normalise = [&](const VectorF& norm) {
-    ForTokenTiles(pool_, windows, window_tokens_, [&](Index row, Index count, int) {
+    ForTokenTiles(pool_, rows / window_tokens_, window_tokens_, [&](Index row, Index count, int) {
       RmsNorm(states.middleRows(row, count), norm, config_.rms_norm_eps,
               normed_.middleRows(row, count));
     });
   };
-  const auto multiply = [&](const MatrixF& input, const MatrixF& weight, MatrixF* to) {
-    ForProductTiles(pool_, windows, window_tokens_, weight.rows(),
-                    [&](Index row, Index count, Index output, Index outputs, int) {
-                      MultiplyTransposed(input.middleRows(row, count),
-                                         weight.middleRows(output, outputs),
-                                         to->block(row, output, count, outputs));
-                    });
-  };
-  const auto add_product = [&](const ConstMatrixView& input, const MatrixF& weight) {
-    ForProductTiles(pool_, windows, window_tokens_, weight.rows(),
-                    [&](Index row, Index count, Index output, Index outputs, int worker) {
-                      MatrixF& scratch = product_tile_[static_cast<std::size_t>(worker)];
-                      MatrixView tile = scratch.topLeftCorner(count, outputs);
-                      MultiplyTransposed(input.middleRows(row, count),
-                                         weight.middleRows(output, outputs), tile);
-                      states.block(row, output, count, outputs) += tile;
-                    });
-  };
   const auto show = [&](LinearInput input, const ConstMatrixView& values) {
     if (tap) tap(input, first_window, values);
   };
-
   normalise(weights.attention_norm);
   show(LinearInput::kAttention, normed_.topRows(rows));
-  multiply(normed_, weights.query_key_value, &query_key_value_);
-  RotateHeads(windows);
-  Attend(windows);
+  Attend(weights, normed_.topRows(rows));
   show(LinearInput::kOutput, attended_.topRows(rows));
-  add_product(attended_.topRows(rows), weights.output);
+  AddProduct(attended_.topRows(rows), weights.output, states);
 
   normalise(weights.mlp_norm);
   show(LinearInput::kMlp, normed_.topRows(rows));
-  multiply(normed_, weights.gate_up, &gate_up_);
-  ActivateGate(rows);
+  Activate(weights, normed_.topRows(rows));
   show(LinearInput::kDown, gate_up_.topLeftCorner(rows, config_.intermediate_size));
-  add_product(gate_up_.topLeftCorner(rows, config_.intermediate_size), weights.down);
+  AddProduct(gate_up_.topLeftCorner(rows, config_.intermediate_size), weights.down, states);
+}
+
+void BlockForward::AttentionOutput(const BlockWeights& weights, const ConstMatrixView& input,
+                                   MatrixView output) {
+  Attend(weights, input);
+  output.setZero();
+  AddProduct(attended_.topRows(input.rows()), weights.output, output);
+}
+
+void BlockForward::MlpOutput(const BlockWeights& weights, const ConstMatrixView& input,
+                             MatrixView output) {
+  Activate(weights, input);
+  output.setZero();
+  AddProduct(gate_up_.topLeftCorner(input.rows(), config_.intermediate_size), weights.down, output);
+}
+
+// attended_ becomes the input of o.
+void BlockForward::Attend(const BlockWeights& weights, const ConstMatrixView& input) {
+  Multiply(input, weights.query_key_value, &query_key_value_);
+  RotateHeads(input.rows() / window_tokens_);
+  AttendHeads(input.rows() / window_tokens_);
+}
+
+// The gate's half of gate_up_ becomes the input of down.
+void BlockForward::Activate(const BlockWeights& weights, const ConstMatrixView& input) {
+  Multiply(input, weights.gate_up, &gate_up_);
+  ActivateGate(input.rows());
+}
+
+void BlockForward::Multiply(const ConstMatrixView& input, const MatrixF& weight, MatrixF* to) {
+  DAQ_CHECK(input.rows() % window_tokens_ == 0 && input.rows() <= to->rows(),
+            "whole windows, no more than a batch");
+  ForProductTiles(pool_, input.rows() / window_tokens_, window_tokens_, weight.rows(),
+                  [&](Index row, Index count, Index output, Index outputs, int) {
+                    MultiplyTransposed(input.middleRows(row, count),
+                                       weight.middleRows(output, outputs),
+                                       to->block(row, output, count, outputs));
+                  });
+}
+
+void BlockForward::AddProduct(const ConstMatrixView& input, const MatrixF& weight, MatrixView to) {
+  ForProductTiles(pool_, input.rows() / window_tokens_, window_tokens_, weight.rows(),
+                  [&](Index row, Index count, Index output, Index outputs, int worker) {
+                    MatrixF& scratch = product_tile_[static_cast<std::size_t>(worker)];
+                    MatrixView tile = scratch.topLeftCorner(count, outputs);
+                    MultiplyTransposed(input.middleRows(row, count),
+                                       weight.middleRows(output, outputs), tile);
+                    to.block(row, output, count, outputs) += tile;
+                  });
 }
 
 void BlockForward::RotateHeads(Index windows) {
@@ -169,7 +213,7 @@ void BlockForward::RotateHeads(Index windows) {
   });
 }
 
-void BlockForward::Attend(Index windows) {
+void BlockForward::AttendHeads(Index windows) {
   const Index tiles = Tiles(window_tokens_, kQueryTile);
   pool_->ParallelFor(windows * config_.num_heads * tiles, [&](Index item, int worker) {
     // The longest tiles (the last queries) start first, so that no thread is left alone with one at

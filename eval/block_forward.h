@@ -1,4 +1,5 @@
 #pragma once
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <vector>
@@ -14,6 +15,9 @@ namespace daq {
 
 // The four activations that a block's linear layers read.
 enum class LinearInput { kAttention, kOutput, kMlp, kDown };  // of q/k/v, of o, of gate/up, of down
+
+inline constexpr std::array<LinearInput, 4> kLinearInputs = {
+    LinearInput::kAttention, LinearInput::kOutput, LinearInput::kMlp, LinearInput::kDown};
 
 // The input that `layer` reads.
 LinearInput InputOf(LinearLayer layer);
@@ -39,14 +43,37 @@ class BlockForward {
   void Run(const BlockWeights& weights, HiddenStates* states, const InputTap& tap = {},
            const std::function<void(Index windows)>& on_windows_done = {});
 
+  // The same for the windows [first, first + count) alone.
+  void Run(const BlockWeights& weights, HiddenStates* states, Index first, Index count,
+           const InputTap& tap);
+
+  // Shows the block's layer inputs for the windows [first, first + count) and leaves the states as
+  // they are.
+  void Observe(const BlockWeights& weights, HiddenStates* states, Index first, Index count,
+               const InputTap& tap);
+
+  // What attention (q, k, v, rotation, softmax, o), or the MLP, adds to the residual stream, for
+  // normalised inputs as InputTap shows them: whole windows, at most batch_windows().
+  // input, output: [windows * window_tokens, hidden].
+  void AttentionOutput(const BlockWeights& weights, const ConstMatrixView& input,
+                       MatrixView output);
+  void MlpOutput(const BlockWeights& weights, const ConstMatrixView& input, MatrixView output);
+
+  // Windows that are run together.
+  Index batch_windows() const { return batch_windows_; }
+
   // Bytes of scratch space that a pass over windows of this length holds.
   static std::uint64_t WorkspaceBytes(const ModelConfig& config, Index window_tokens, int threads);
 
  private:
   void RunBatch(const BlockWeights& weights, Index first_window, MatrixView states,
                 const InputTap& tap);
+  void Attend(const BlockWeights& weights, const ConstMatrixView& input);
+  void Activate(const BlockWeights& weights, const ConstMatrixView& input);
+  void Multiply(const ConstMatrixView& input, const MatrixF& weight, MatrixF* to);
+  void AddProduct(const ConstMatrixView& input, const MatrixF& weight, MatrixView to);
   void RotateHeads(Index windows);
-  void Attend(Index windows);
+  void AttendHeads(Index windows);
   void ActivateGate(Index rows);
 
   ModelConfig config_;

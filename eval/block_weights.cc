@@ -61,27 +61,41 @@ BlockWeights::BlockWeights(const ModelConfig& config)
       gate_up(2 * config.intermediate_size, config.hidden_size),
       down(config.hidden_size, config.intermediate_size) {}
 
-MatrixView BlockWeights::Layer(const ModelConfig& config, LinearLayer layer) {
+namespace {
+
+// The rows of one layer in a BlockWeights, const or not.
+template <typename View, typename Weights>
+View LayerOf(Weights& weights, const ModelConfig& config, LinearLayer layer) {
   const Index query = config.query_size();
   const Index key_value = config.key_value_size();
   switch (layer) {
     case LinearLayer::kQuery:
-      return query_key_value.topRows(query);
+      return weights.query_key_value.topRows(query);
     case LinearLayer::kKey:
-      return query_key_value.middleRows(query, key_value);
+      return weights.query_key_value.middleRows(query, key_value);
     case LinearLayer::kValue:
-      return query_key_value.bottomRows(key_value);
+      return weights.query_key_value.bottomRows(key_value);
     case LinearLayer::kOutput:
-      return output;
+      return weights.output;
     case LinearLayer::kGate:
-      return gate_up.topRows(config.intermediate_size);
+      return weights.gate_up.topRows(config.intermediate_size);
     case LinearLayer::kUp:
-      return gate_up.bottomRows(config.intermediate_size);
+      return weights.gate_up.bottomRows(config.intermediate_size);
     case LinearLayer::kDown:
-      return down;
+      return weights.down;
   }
   DAQ_CHECK(false, "a linear layer");
-  return down;
+  return weights.down;
+}
+
+}  // namespace
+
+MatrixView BlockWeights::Layer(const ModelConfig& config, LinearLayer layer) {
+  return LayerOf<MatrixView>(*this, config, layer);
+}
+
+ConstMatrixView BlockWeights::Layer(const ModelConfig& config, LinearLayer layer) const {
+  return LayerOf<ConstMatrixView>(*this, config, layer);
 }
 
 std::uint64_t BlockWeightBytes(const ModelConfig& config) {

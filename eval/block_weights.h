@@ -42,6 +42,7 @@ struct BlockWeights {
 
   // The rows of one layer, [out_features, in_features], inside the matrix that holds them.
   MatrixView Layer(const ModelConfig& config, LinearLayer layer);
+  ConstMatrixView Layer(const ModelConfig& config, LinearLayer layer) const;
 };
 
 // Bytes of one BlockWeights.

@@ -1,133 +1,214 @@
 #include "harness/quantize_stage.h"
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <memory>
+#include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/interrupt.h"
-#include "eval/block_forward.h"
-#include "eval/window_losses.h"
+#include "harness/block_quantizer.h"
+#include "harness/calibration_pass.h"
 #include "harness/estimate.h"
 #include "harness/evaluate_stage.h"
-#include "methods/quantize_layer.h"
 
 namespace daq {
 namespace {
 
-// One reader of each LinearInput, in its order.
-constexpr std::array<LinearLayer, 4> kFirstReaders = {LinearLayer::kQuery, LinearLayer::kOutput,
-                                                      LinearLayer::kGate, LinearLayer::kDown};
+using Clock = std::chrono::steady_clock;
 
-// The calibration windows on their way through the model, and what each layer of the current block
-// reads of them.
-class CalibrationPass {
- public:
-  CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows, const Stage& stage)
-      : states_(windows.count(), windows.window_tokens, checkpoint.config().hidden_size,
-                StatesFitInMemory(QuantizeMemory(checkpoint.config(), windows.count(),
-                                                 windows.window_tokens, stage.pool->threads()),
-                                  stage.memory_budget_bytes)
-                    ? std::filesystem::path()
-                    : stage.work_folder),
-        forward_(checkpoint.config(), windows.window_tokens, stage.pool),
-        config_(checkpoint.config()),
-        pool_(stage.pool) {
-    EmbedTokens(checkpoint, windows, stage.pool, &states_);
+double SecondsSince(Clock::time_point started) {
+  return std::chrono::duration<double>(Clock::now() - started).count();
+}
+
+// A job at work.
+struct Worker {
+  QuantizeJob* job;
+  RecipeParts parts;
+
+  bool IsAlive() const { return job->error.empty(); }
+  bool LooksAtModules() const { return parts.transform->needs_statistics(); }
+  bool HasOwnStates() const {
+    return job->windows > 0 && job->recipe.propagation != Propagation::kFullPrecision;
   }
-
-  // Forwards all windows through the block and keeps the inputs of its layers.
-  void Run(const BlockWeights& weights) {
-    const Index tokens = states_.window_tokens();
-    statistics_.clear();
-    for (const LinearLayer layer : kFirstReaders) {
-      statistics_.emplace_back(LinearLayerShape(config_, layer).in_features,
-                               std::vector<Index>{states_.windows() * tokens});
-    }
-    forward_.Run(weights, &states_, [&](LinearInput input, Index, const ConstMatrixView& rows) {
-      for (Index row = 0; row < rows.rows(); row += tokens)
-        statistics_[static_cast<std::size_t>(input)].Add(rows.middleRows(row, tokens), pool_);
-    });
-  }
-
-  const LayerStatistics* StatisticsOf(LinearLayer layer) const {
-    return &statistics_[static_cast<std::size_t>(InputOf(layer))];
-  }
-
- private:
-  HiddenStates states_;
-  BlockForward forward_;
-  std::vector<LayerStatistics> statistics_;  // by LinearInput
-  ModelConfig config_;
-  ThreadPool* pool_;
 };
 
-// Quantises one block with one recipe. `weights` is the block as the checkpoint has it.
-void QuantizeBlock(const Checkpoint& checkpoint, Index block, BlockWeights* weights,
-                   const RecipeParts& parts, const QuantizeJob& job,
-                   const CalibrationPass* calibration, ThreadPool* pool) {
-  const auto started = std::chrono::steady_clock::now();
-  const ModelConfig& config = checkpoint.config();
-  const auto statistics_of = [&](LinearLayer layer) {
-    return calibration == nullptr ? nullptr : calibration->StatisticsOf(layer);
-  };
-  // A transform that rewrites blocks needs a copy of the block and a callback for its modules'
-  // outputs.
-  DAQ_CHECK(parts.transform->is_identity(), "the only transform so far leaves blocks as they are");
-  QuantizedBlock content{
-      .attention_norm = weights->attention_norm, .mlp_norm = weights->mlp_norm, .layers = {}};
-  QuantizedBlockReport report;
-  for (const LinearLayer layer : kLinearLayers) {
-    QuantizedLayer quantized = QuantizeLayer(
-        parts, job.recipe.format, weights->Layer(config, layer),
-        {.name = LinearLayerName(block, layer), .statistics = statistics_of(layer), .pool = pool});
-    report.stored_bits += StoredBits(quantized.matrix);
-    report.layers.push_back(std::move(quantized.report));
-    content.layers.push_back(std::move(quantized.matrix));
+// What the passes over one model share.
+struct ModelPass {
+  const Checkpoint& checkpoint;
+  const TokenWindows* calibration;
+  Index blocks;
+  const Stage& stage;
+
+  const ModelConfig& config() const { return checkpoint.config(); }
+};
+
+// Runs `step` for a job; what it throws becomes the job's error, unless the user asked to stop.
+template <typename Step>
+void Attempt(Worker* worker, const Step& step) {
+  try {
+    step();
+  } catch (const Interrupted&) {
+    throw;
+  } catch (const std::exception& error) {
+    worker->job->error = error.what();
   }
-  report.seconds =
-      std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  job.store.WriteBlock(block, content, report);
+}
+
+void Store(const Worker& worker, Index block, BlockQuantizer* quantizer, double seconds) {
+  auto [content, report] = quantizer->Take();
+  report.seconds = seconds;
+  worker.job->store.WriteBlock(block, content, report);
+}
+
+// The index past the last block that `worker` lacks.
+Index EndOf(const Worker& worker, Index blocks) {
+  Index end = blocks;
+  while (end > 0 && worker.job->store.HasBlock(end - 1)) --end;
+  return end;
+}
+
+// The calibration sizes of these jobs, ascending and distinct.
+std::vector<Index> SizesOf(const std::vector<Worker*>& workers) {
+  std::set<Index> sizes;
+  for (const Worker* worker : workers) {
+    if (worker->job->windows > 0) sizes.insert(worker->job->windows);
+  }
+  return {sizes.begin(), sizes.end()};
+}
+
+Index ModuleWindowsOf(const std::vector<Worker*>& workers) {
+  Index windows = 0;
+  for (const Worker* worker : workers) {
+    if (worker->LooksAtModules()) windows = std::max(windows, worker->job->windows);
+  }
+  return windows;
+}
+
+// Quantises a block from full-precision inputs.
+void QuantizeBlock(const ModelPass& model, Index block, const BlockWeights& weights,
+                   const BlockCalibration& calibration, Worker* worker) {
+  const auto started = Clock::now();
+  BlockQuantizer quantizer(worker->parts, worker->job->recipe.format, model.config(), block,
+                           weights, model.stage.pool);
+  quantizer.Transform(calibration);
+  for (const LinearInput input : kLinearInputs) {
+    ThrowIfInterrupted();
+    quantizer.QuantizeLayers(input, calibration.statistics[static_cast<std::size_t>(input)],
+                             /*transformed=*/false);
+  }
+  Store(*worker, block, &quantizer, SecondsSince(started));
+}
+
+// One pass for all jobs that calibrate on full-precision inputs, or on none. At each calibration
+// size the jobs of that size are served before more windows follow, so statistics exist once.
+void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& workers) {
+  Index end = 0;
+  for (const Worker* worker : workers) end = std::max(end, EndOf(*worker, model.blocks));
+  std::unique_ptr<CalibrationPass> pass;
+  const std::vector<Index> sizes = SizesOf(workers);
+  if (!sizes.empty() && end > 0) {
+    pass = std::make_unique<CalibrationPass>(model.checkpoint, *model.calibration, sizes,
+                                             ModuleWindowsOf(workers), model.stage);
+  }
+  const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);
+  BlockWeights weights(model.config());
+  for (Index block = 0; block < end; ++block) {
+    ThrowIfInterrupted();
+    read(block, &weights);
+    const auto serve = [&](Index windows, const BlockCalibration& calibration) {
+      for (Worker* worker : workers) {
+        if (worker->job->windows != windows || !worker->IsAlive()) continue;
+        model.stage.progress->Start("quantize " + worker->job->description);
+        if (!worker->job->store.HasBlock(block)) {
+          Attempt(worker, [&] { QuantizeBlock(model, block, weights, calibration, worker); });
+        }
+        model.stage.progress->Add(QuantizeFlops(model.config()));
+      }
+    };
+    serve(0, {});
+    if (!pass) continue;
+    const bool wanted = std::any_of(workers.begin(), workers.end(), [&](const Worker* worker) {
+      return worker->IsAlive() && worker->job->windows > 0 && !worker->job->store.HasBlock(block);
+    });
+    if (!wanted) {
+      pass->Skip(weights);
+      continue;
+    }
+    pass->Begin();
+    for (const Index windows : sizes) {
+      pass->Advance(weights, windows);
+      serve(windows, pass->Calibration(weights));
+    }
+  }
+}
+
+// Quantises a block on inputs behind the quantised blocks before it.
+void QuantizeBlockInSequence(const ModelPass& model, Index block, const BlockWeights& weights,
+                             CalibrationPass* pass, Worker* worker) {
+  const auto started = Clock::now();
+  const Index windows = worker->job->windows;
+  const bool within_block = worker->job->recipe.propagation == Propagation::kQuantizedWithinBlock;
+  BlockQuantizer quantizer(worker->parts, worker->job->recipe.format, model.config(), block,
+                           weights, model.stage.pool);
+  pass->Begin();
+  if (!within_block || !worker->parts.transform->is_identity()) {
+    pass->Observe(weights, windows, std::nullopt);
+    quantizer.Transform(pass->Calibration(weights));
+  }
+  for (const LinearInput input : kLinearInputs) {
+    ThrowIfInterrupted();
+    if (within_block) {
+      pass->Restart(input);
+      pass->Observe(quantizer.weights(), windows, input);
+    }
+    quantizer.QuantizeLayers(input, pass->Statistics(input), /*transformed=*/within_block);
+  }
+  Store(*worker, block, &quantizer, SecondsSince(started));
+}
+
+// The pass of one job that carries its own states through its own quantised blocks.
+void QuantizeInSequence(const ModelPass& model, Worker* worker) {
+  const Index end = EndOf(*worker, model.blocks);
+  if (end == 0) return;
+  const ModelConfig& config = model.config();
+  CalibrationPass pass(model.checkpoint, *model.calibration, {worker->job->windows},
+                       worker->LooksAtModules() ? worker->job->windows : 0, model.stage);
+  const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);
+  BlockWeights weights(config);
+  for (Index block = 0; block < end && worker->IsAlive(); ++block) {
+    ThrowIfInterrupted();
+    model.stage.progress->Start("quantize " + worker->job->description);
+    if (!worker->job->store.HasBlock(block)) {
+      read(block, &weights);
+      Attempt(worker, [&] { QuantizeBlockInSequence(model, block, weights, &pass, worker); });
+    }
+    if (worker->IsAlive() && block + 1 < end) {
+      DequantizeBlock(worker->job->store.ReadBlock(block), config, model.stage.pool, &weights);
+      pass.Skip(weights);
+    }
+    model.stage.progress->Add(QuantizeFlops(config));
+  }
 }
 
 }  // namespace
 
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration,
+void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, Index blocks,
                    std::vector<QuantizeJob>* jobs, const Stage& stage) {
-  const ModelConfig& config = checkpoint.config();
-  std::vector<RecipeParts> parts;
-  for (const QuantizeJob& job : *jobs) parts.push_back(MakeParts(job.recipe));
-  // Blocks from which on every job is complete need neither reading nor forwarding.
-  Index end = 0;
-  for (const QuantizeJob& job : *jobs) {
-    for (Index block = 0; block < config.num_layers; ++block)
-      end = job.store.HasBlock(block) ? end : std::max(end, block + 1);
+  const ModelPass model{checkpoint, calibration, blocks, stage};
+  std::vector<Worker> workers;
+  for (QuantizeJob& job : *jobs) {
+    DAQ_CHECK(job.windows == 0 || calibration != nullptr, "a job's windows are of the calibration");
+    workers.push_back({.job = &job, .parts = MakeParts(job.recipe)});
   }
-  std::unique_ptr<CalibrationPass> pass;
-  if (calibration != nullptr && end > 0)
-    pass = std::make_unique<CalibrationPass>(checkpoint, *calibration, stage);
-  const BlockSource read = FullPrecisionBlocks(checkpoint, stage.pool);
-  BlockWeights weights(config);
-  for (Index block = 0; block < end; ++block) {
-    ThrowIfInterrupted();
-    read(block, &weights);
-    if (pass) pass->Run(weights);
-    for (std::size_t i = 0; i < jobs->size(); ++i) {
-      QuantizeJob& job = (*jobs)[i];
-      if (!job.error.empty()) continue;
-      stage.progress->Start("quantize " + job.description);
-      try {
-        if (!job.store.HasBlock(block)) {
-          QuantizeBlock(checkpoint, block, &weights, parts[i], job, pass.get(), stage.pool);
-        }
-      } catch (const Interrupted&) {
-        throw;
-      } catch (const std::exception& error) {
-        job.error = error.what();
-      }
-      stage.progress->Add(QuantizeFlops(config));
-    }
+  std::vector<Worker*> together;
+  for (Worker& worker : workers) {
+    if (!worker.HasOwnStates()) together.push_back(&worker);
+  }
+  if (!together.empty()) QuantizeTogether(model, together);
+  for (Worker& worker : workers) {
+    if (worker.HasOwnStates()) QuantizeInSequence(model, &worker);
   }
 }
 

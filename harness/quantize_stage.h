@@ -14,15 +14,18 @@ namespace daq {
 struct QuantizeJob {
   Recipe recipe;
   std::string description;  // for progress
+  Index windows = 0;        // calibrated on the first so many windows of the pass; 0: on none
   QuantizedStore store;
-  std::string error;  // set by QuantizeModel if this recipe failed; the others go on
+  std::string error = {};  // set by QuantizeModel if this recipe failed; the others go on
 };
 
-// Quantises every block of the checkpoint with every job's recipe in one pass: each block's weights
-// are read once and the calibration windows (may be null) forwarded once for all jobs. Blocks that
-// are in a job's store already are kept. Throws InputError for a damaged checkpoint or a memory
-// budget that does not hold one block.
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration,
+// Quantises the first `blocks` blocks of the checkpoint with every job's recipe in one pass: each
+// block's weights are read once and the calibration windows (null if no job has any) forwarded once
+// for all jobs that calibrate on full-precision inputs, whatever their numbers of windows. A job
+// that calibrates on inputs behind quantised blocks carries states of its own. Blocks that are in a
+// job's store already are kept. Throws InputError for a damaged checkpoint or a memory budget that
+// does not hold one block.
+void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, Index blocks,
                    std::vector<QuantizeJob>* jobs, const Stage& stage);
 
 }  // namespace daq

@@ -19,6 +19,12 @@
 namespace daq {
 namespace {
 
+// True if `shorter` is the beginning of `longer`: one pass over `longer` serves both.
+bool IsPrefix(const TokenWindows& shorter, const TokenWindows& longer) {
+  return shorter.window_tokens == longer.window_tokens && shorter.ids.size() <= longer.ids.size() &&
+         std::equal(shorter.ids.begin(), shorter.ids.end(), longer.ids.begin());
+}
+
 class Runner {
  public:
   Runner(const Workload& work, const RunOptions& options, const std::filesystem::path& folder)
@@ -94,24 +100,32 @@ class Runner {
     return arm.calibration ? &work_.calibrations[*arm.calibration].windows : nullptr;
   }
 
-  // One pass for every pending arm of the same model and calibration.
+  // One pass for every pending arm of the same model whose calibration windows are the first of
+  // one list.
   void Quantize(const Arm& first) {
     std::vector<QuantizeJob> jobs;
     std::vector<const Arm*> arms;
+    const TokenWindows* longest = CalibrationWindows(first);
     for (const std::size_t cell : pending_) {
       const Arm& arm = ArmOf(cell);
-      if (arm.recipe.full_precision || arm.model != first.model ||
-          arm.calibration != first.calibration)
+      const TokenWindows* windows = CalibrationWindows(arm);
+      if (arm.recipe.full_precision || arm.model != first.model || quantized_.contains(arm.id))
         continue;
-      if (!quantized_.insert(arm.id).second) continue;
+      if (windows != nullptr && longest != nullptr && !IsPrefix(*windows, *longest) &&
+          !IsPrefix(*longest, *windows))
+        continue;
+      quantized_.insert(arm.id);
       jobs.push_back({.recipe = arm.recipe,
                       .description = arm.description,
-                      .store = StoreOf(arm),
-                      .error = {}});
+                      .windows = windows == nullptr ? 0 : windows->count(),
+                      .store = StoreOf(arm)});
       arms.push_back(&arm);
+      if (windows != nullptr && (longest == nullptr || windows->count() > longest->count()))
+        longest = windows;
     }
     try {
-      QuantizeModel(CheckpointOf(first), CalibrationWindows(first), &jobs, stage_);
+      const Checkpoint& checkpoint = CheckpointOf(first);
+      QuantizeModel(checkpoint, longest, checkpoint.config().num_layers, &jobs, stage_);
     } catch (const InputError& error) {
       FailInput(first, error);
       return;

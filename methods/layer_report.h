@@ -16,6 +16,9 @@ struct LayerReport {
   std::optional<double> output_mse =
       {};  // mean over tokens and outputs of (x w' - x w)^2; absent without calibration
   std::optional<double> output_relative_error = {};  // sum (x w' - x w)^2 / sum (x w)^2
+  // Squared output error over that of plain round-to-nearest in the same format on the same inputs
+  // (rtn_reference.h); absent without calibration.
+  std::optional<double> output_error_vs_rtn = {};
   double bits_per_weight = 0;  // everything stored, divided by out_features * in_features
   double clipped_share =
       0;  // weights outside their group's representable interval, by more than 1e-5 of it

@@ -40,9 +40,8 @@ class GoldenPerplexityTest : public testing::Test {
                                       const Recipe& recipe) {
     std::vector<QuantizeJob> jobs = {{.recipe = recipe,
                                       .description = "test",
-                                      .store = QuantizedStore(folder_.path() / "blocks"),
-                                      .error = {}}};
-    QuantizeModel(checkpoint, nullptr, &jobs, stage_);
+                                      .store = QuantizedStore(folder_.path() / "blocks")}};
+    QuantizeModel(checkpoint, nullptr, checkpoint.config().num_layers, &jobs, stage_);
     EXPECT_EQ(jobs[0].error, "");
     const QuantizedStore& store = jobs[0].store;
     const BlockSource blocks = [&](Index block, BlockWeights* weights) {

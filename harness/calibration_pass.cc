@@ -1,0 +1,112 @@
+#include "harness/calibration_pass.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+#include "eval/window_losses.h"
+#include "harness/estimate.h"
+
+namespace daq {
+namespace {
+
+// One reader of each LinearInput, in its order.
+constexpr std::array<LinearLayer, 4> kReaders = {LinearLayer::kQuery, LinearLayer::kOutput,
+                                                 LinearLayer::kGate, LinearLayer::kDown};
+
+// Where states go: nowhere, i.e. memory, or the scratch folder.
+std::filesystem::path StatesFolder(const ModelConfig& config, Index windows, Index window_tokens,
+                                   const Stage& stage) {
+  const MemoryEstimate memory =
+      QuantizeMemory(config, windows, window_tokens, stage.pool->threads());
+  return StatesFitInMemory(memory, stage.memory_budget_bytes) ? std::filesystem::path()
+                                                              : stage.work_folder;
+}
+
+TokenWindows First(const TokenWindows& windows, Index count) {
+  TokenWindows first = windows;
+  first.ids.resize(static_cast<std::size_t>(count * windows.window_tokens));
+  return first;
+}
+
+}  // namespace
+
+CalibrationPass::CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows,
+                                 std::vector<Index> sizes, Index module_windows, const Stage& stage)
+    : config_(checkpoint.config()),
+      sizes_(std::move(sizes)),
+      pool_(stage.pool),
+      states_(sizes_.back(), windows.window_tokens, config_.hidden_size,
+              StatesFolder(config_, sizes_.back(), windows.window_tokens, stage)),
+      forward_(config_, windows.window_tokens, stage.pool) {
+  DAQ_CHECK(sizes_.front() > 0 && sizes_.back() <= windows.count(), "windows of the calibration");
+  EmbedTokens(checkpoint, First(windows, sizes_.back()), stage.pool, &states_);
+  if (module_windows == 0) return;
+  const std::filesystem::path folder =
+      StatesFolder(config_, sizes_.back() + 4 * module_windows, windows.window_tokens, stage);
+  for (auto [module, errors] : {std::pair(ModuleErrors::Module::kAttention, &attention_),
+                                std::pair(ModuleErrors::Module::kMlp, &mlp_)}) {
+    *errors = std::make_unique<ModuleErrors>(module, module_windows, config_.hidden_size, &forward_,
+                                             windows.window_tokens, stage.pool, folder);
+  }
+}
+
+LayerStatistics CalibrationPass::Empty(LinearInput input) const {
+  std::vector<Index> tokens;
+  for (const Index size : sizes_) tokens.push_back(size * states_.window_tokens());
+  const LinearLayer reader = kReaders[static_cast<std::size_t>(input)];
+  return {LinearLayerShape(config_, reader).in_features, std::move(tokens)};
+}
+
+void CalibrationPass::Begin() {
+  advanced_ = 0;
+  statistics_.clear();
+  for (std::size_t input = 0; input < kReaders.size(); ++input)
+    statistics_.push_back(Empty(static_cast<LinearInput>(input)));
+}
+
+void CalibrationPass::Restart(LinearInput input) {
+  statistics_[static_cast<std::size_t>(input)] = Empty(input);
+}
+
+InputTap CalibrationPass::Tap(std::optional<LinearInput> only) {
+  return [this, only](LinearInput input, Index first_window, const ConstMatrixView& rows) {
+    if (only && input != *only) return;
+    const Index tokens = states_.window_tokens();
+    for (Index row = 0; row < rows.rows(); row += tokens)
+      statistics_[static_cast<std::size_t>(input)].Add(rows.middleRows(row, tokens), pool_);
+    if (only || !attention_) return;
+    for (ModuleErrors* errors : {attention_.get(), mlp_.get()}) {
+      if (errors->input() == input) errors->Capture(first_window, rows);
+    }
+  };
+}
+
+void CalibrationPass::Advance(const BlockWeights& weights, Index windows) {
+  forward_.Run(weights, &states_, advanced_, windows - advanced_, Tap(std::nullopt));
+  advanced_ = windows;
+}
+
+void CalibrationPass::Observe(const BlockWeights& weights, Index windows,
+                              std::optional<LinearInput> input) {
+  forward_.Observe(weights, &states_, 0, windows, Tap(input));
+}
+
+void CalibrationPass::Skip(const BlockWeights& weights) { forward_.Run(weights, &states_); }
+
+BlockCalibration CalibrationPass::Calibration(const BlockWeights& original) {
+  BlockCalibration calibration;
+  for (std::size_t input = 0; input < statistics_.size(); ++input)
+    calibration.statistics[input] = &statistics_[input];
+  if (!attention_) return calibration;
+  const Index windows = statistics_.front().tokens() / states_.window_tokens();
+  calibration.module_error = [this, &original, windows](LinearInput input,
+                                                        const BlockWeights& trial) {
+    ModuleErrors& errors = input == LinearInput::kAttention ? *attention_ : *mlp_;
+    return errors.Mean(original, trial, windows);
+  };
+  return calibration;
+}
+
+}  // namespace daq
