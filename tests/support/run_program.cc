@@ -16,9 +16,11 @@
 namespace daq {
 namespace {
 
-void RedirectTo(const std::filesystem::path& file, int descriptor) {
-  const int to = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
-  if (to < 0 || ::dup2(to, descriptor) < 0) ::_exit(126);
+// Made before the process starts: one that is killed at once leaves empty files, not none.
+int OpenForWriting(const std::filesystem::path& file) {
+  const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (opened < 0) throw std::system_error(errno, std::generic_category(), file.string());
+  return opened;
 }
 
 int ExitCode(int status) {
@@ -35,14 +37,18 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_aft
   std::vector<char*> pointers;
   for (std::string& argument : copies) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
+  const int output_file = OpenForWriting(output);
+  const int errors_file = OpenForWriting(errors);
   const pid_t process = ::fork();
   if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (process == 0) {
-    RedirectTo(output, STDOUT_FILENO);
-    RedirectTo(errors, STDERR_FILENO);
+    if (::dup2(output_file, STDOUT_FILENO) < 0 || ::dup2(errors_file, STDERR_FILENO) < 0)
+      ::_exit(126);
     ::execv(pointers[0], pointers.data());
     ::_exit(127);
   }
+  ::close(output_file);
+  ::close(errors_file);
   int status = 0;
   if (kill_after_ms >= 0) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kill_after_ms);
