@@ -5,56 +5,19 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 
-#include "base/blas.h"
 #include "base/file.h"
 #include "base/statistics.h"
 #include "eval/protocols.h"
-#include "harness/evaluate_stage.h"
-#include "harness/quantize_stage.h"
 #include "methods/codebook.h"
+#include "tests/harness/golden_run.h"
 #include "tests/support/shared.h"
-#include "tests/support/temporary_folder.h"
 
 namespace daq {
 namespace {
 
 const std::filesystem::path kSource = DAQ_SOURCE_DIR;
 
-class GoldenPerplexityTest : public testing::Test {
- protected:
-  GoldenPerplexityTest() : pool_(2), progress_(0, /*quiet=*/true) {
-    SetUpBlas();
-    stage_ = {.pool = &pool_,
-              .progress = &progress_,
-              .work_folder = folder_.path(),
-              .save_interval = std::chrono::seconds(3600),
-              .memory_budget_bytes = 8ULL << 30U};
-  }
-
-  std::vector<double> Losses(const Checkpoint& checkpoint, const TokenWindows& windows) {
-    return EvaluateWindows(checkpoint, windows, FullPrecisionBlocks(checkpoint, &pool_), "fp",
-                           stage_);
-  }
-
-  std::vector<double> QuantizedLosses(const Checkpoint& checkpoint, const TokenWindows& windows,
-                                      const Recipe& recipe) {
-    std::vector<QuantizeJob> jobs = {{.recipe = recipe,
-                                      .description = "test",
-                                      .store = QuantizedStore(folder_.path() / "blocks")}};
-    QuantizeModel(checkpoint, nullptr, checkpoint.config().num_layers, &jobs, stage_);
-    EXPECT_EQ(jobs[0].error, "");
-    const QuantizedStore& store = jobs[0].store;
-    const BlockSource blocks = [&](Index block, BlockWeights* weights) {
-      DequantizeBlock(store.ReadBlock(block), checkpoint.config(), &pool_, weights);
-    };
-    return EvaluateWindows(checkpoint, windows, blocks, "quantised", stage_);
-  }
-
-  TemporaryFolder folder_;
-  ThreadPool pool_;
-  Progress progress_;
-  Stage stage_;
-};
+class GoldenPerplexityTest : public GoldenRun {};
 
 // "demo/x" lies in the repository, "shared:x" beside it.
 std::filesystem::path GoldenPath(const std::string& name) {
@@ -114,9 +77,7 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTransformersTest,
 TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
   DAQ_REQUIRE_SHARED("goldens/methods/results.json");
   const Checkpoint checkpoint(kSource / "demo/model");
-  const TokenWindows windows = MakeEvaluationWindows(
-      {.protocol = "ids", .file = SharedPath("goldens/methods/eval_ids.json"), .max_windows = {}},
-      nullptr, checkpoint.config().vocab_size);
+  const TokenWindows windows = SharedWindows("eval_ids.json", checkpoint);
   struct Case {
     const char* golden;
     const char* codebook;
@@ -128,20 +89,15 @@ TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
                                    {"rtn-int4-g64", "int4", false, 64, 5e-4},
                                    {"nf4-sym-pc", "nf4", true, 0, 5e-5},
                                    {"fp4e2m1-sym-pc", "fp4_e2m1_release", true, 0, 5e-5}};
-  const nlohmann::json results =
-      nlohmann::json::parse(ReadFile(SharedPath("goldens/methods/results.json")));
   for (const Case& one : cases) {
     const Format format{.codebook = *FindCodebook(one.codebook, one.symmetric),
                         .symmetric = one.symmetric,
                         .group_size = one.group_size};
-    const std::vector<double> losses =
-        QuantizedLosses(checkpoint, windows, MakeRecipe(*FindPreset("rtn"), format));
-    QuantizedStore(folder_.path() / "blocks").Remove();
-    for (const nlohmann::json& golden : results) {
-      if (golden.at("name") != one.golden) continue;
-      const auto expected = golden.at("ppl").get<double>();
-      EXPECT_NEAR(Perplexity(losses), expected, one.tolerance * expected) << one.golden;
-    }
+    Quantize(checkpoint, MakeRecipe(*FindPreset("rtn"), format));
+    const auto expected = SharedResult(one.golden).at("ppl").get<double>();
+    EXPECT_NEAR(Perplexity(QuantizedLosses(checkpoint, windows)), expected,
+                one.tolerance * expected)
+        << one.golden;
   }
 }
 
