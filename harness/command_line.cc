@@ -19,6 +19,7 @@
 #include "harness/explain.h"
 #include "harness/fetch.h"
 #include "harness/host.h"
+#include "harness/inspect.h"
 #include "harness/manifest.h"
 #include "harness/plan.h"
 #include "harness/report.h"
@@ -37,6 +38,7 @@ struct Arguments {
   std::vector<std::string> configs;
   std::string dataset;
   RunOptions run;
+  InspectRequest inspect;
   std::string data;
   std::string memory_budget;
   int save_seconds = 60;
@@ -88,6 +90,18 @@ int PlanCommand(const Arguments& arguments) {
 int ReportCommand(const Arguments& arguments) {
   for (const std::string& config : arguments.configs)
     fmt::print("{}", ReportOf(ReadExperimentFile(config), arguments));
+  return 0;
+}
+
+int InspectCommand(const Arguments& arguments) {
+  const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  const RunOptions options = OptionsFor(arguments, experiment);
+  if (arguments.inspect.layer.empty()) {
+    fmt::print("{}", InspectResults(experiment, options));
+    return 0;
+  }
+  SetUpBlas();
+  fmt::print("{}", InspectLayer(experiment, options, arguments.inspect));
   return 0;
 }
 
@@ -168,6 +182,20 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   AddFormatOption(report, arguments);
   report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
 
+  CLI::App* inspect = app->add_subcommand(
+      "inspect", "what each recipe did to the layers: errors, clipping, density, codes");
+  AddRunOptions(inspect, arguments);
+  inspect->add_option(
+      "--layer", arguments->inspect.layer,
+      "one layer, such as 0.mlp.up_proj: quantised anew, with a plot (default: means "
+      "of the finished cells)");
+  inspect->add_option("--row", arguments->inspect.row, "the output channel that is drawn")
+      ->default_val(0);
+  inspect->add_option("--plot", arguments->inspect.plot,
+                      "SVG file to write (default: <results>/<experiment>/<layer>.svg)");
+  inspect->add_flag("--quiet", arguments->run.quiet, "no progress");
+  inspect->callback([=] { *action = [=] { return InspectCommand(*arguments); }; });
+
   CLI::App* fetch = app->add_subcommand("fetch", "download a dataset and check its hash");
   fetch->add_option("DATASET", arguments->dataset, "wikitext2 or c4 (configs/datasets.yaml)")
       ->required();
@@ -178,8 +206,8 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
 
 // `daq-bench CONFIG` means `daq-bench run CONFIG`.
 void InsertDefaultCommand(std::vector<std::string>* arguments) {
-  constexpr std::array<std::string_view, 7> kFirst = {"run",    "plan", "report",   "fetch",
-                                                      "--help", "-h",   "--version"};
+  constexpr std::array<std::string_view, 8> kFirst = {"run",   "plan",   "report", "inspect",
+                                                      "fetch", "--help", "-h",     "--version"};
   if (arguments->empty() ||
       std::find(kFirst.begin(), kFirst.end(), arguments->front()) != kFirst.end())
     return;

@@ -61,6 +61,17 @@ MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index 
           .states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
 }
 
+namespace {
+
+// Of the statistics of inputs with `columns` features in all, each of `in_features`.
+std::uint64_t StatisticsBytes(Index columns, Index in_features, Index tokens) {
+  const auto all = static_cast<std::uint64_t>(columns);
+  return tokens <= in_features ? all * static_cast<std::uint64_t>(tokens) * sizeof(float)
+                               : all * static_cast<std::uint64_t>(in_features) * sizeof(double);
+}
+
+}  // namespace
+
 MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens,
                               int threads) {
   // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the
@@ -68,9 +79,19 @@ MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index wi
   const std::uint64_t block = BlockWeightBytes(config);
   MemoryEstimate estimate{.fixed_bytes = kProgramBytes + 3 * block, .states_bytes = 0};
   if (windows == 0) return estimate;
-  const Index inputs = 2 * config.hidden_size + config.query_size() + config.intermediate_size;
-  estimate.fixed_bytes += BlockForward::WorkspaceBytes(config, window_tokens, threads) +
-                          HiddenStates::Bytes(windows, window_tokens, inputs);
+  const Index tokens = windows * window_tokens;
+  estimate.fixed_bytes +=
+      BlockForward::WorkspaceBytes(config, window_tokens, threads) +
+      StatisticsBytes(2 * config.hidden_size, config.hidden_size, tokens) +
+      StatisticsBytes(config.query_size(), config.query_size(), tokens) +
+      StatisticsBytes(config.intermediate_size, config.intermediate_size, tokens);
+  // What parts derive from the statistics of one input and work with, for the widest: a factor and
+  // its inverse, and each thread's prefix sums of a search.
+  const auto widest = static_cast<std::uint64_t>(
+      std::max({config.hidden_size, config.query_size(), config.intermediate_size}));
+  const auto rank = std::min(widest, static_cast<std::uint64_t>(tokens));
+  estimate.fixed_bytes += 2 * widest * widest * sizeof(double) +
+                          static_cast<std::uint64_t>(threads) * widest * rank * sizeof(double);
   estimate.states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size);
   return estimate;
 }

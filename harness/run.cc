@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/statistics.h"
+#include "harness/arm_family.h"
 #include "harness/cell_store.h"
 #include "harness/estimate.h"
 #include "harness/evaluate_stage.h"
@@ -18,12 +19,6 @@
 
 namespace daq {
 namespace {
-
-// True if `shorter` is the beginning of `longer`: one pass over `longer` serves both.
-bool IsPrefix(const TokenWindows& shorter, const TokenWindows& longer) {
-  return shorter.window_tokens == longer.window_tokens && shorter.ids.size() <= longer.ids.size() &&
-         std::equal(shorter.ids.begin(), shorter.ids.end(), longer.ids.begin());
-}
 
 class Runner {
  public:
@@ -89,49 +84,34 @@ class Runner {
                                          WindowsOf(cell).window_tokens, options_.threads),
                         options_.memory_budget_bytes);
       if (arm.recipe.full_precision) continue;
-      const TokenWindows* windows = CalibrationWindows(arm);
+      const TokenWindows* windows = CalibrationWindows(work_, arm);
       StatesFitInMemory(QuantizeMemory(config, windows ? windows->count() : 0,
                                        windows ? windows->window_tokens : 0, options_.threads),
                         options_.memory_budget_bytes);
     }
   }
 
-  const TokenWindows* CalibrationWindows(const Arm& arm) const {
-    return arm.calibration ? &work_.calibrations[*arm.calibration].windows : nullptr;
-  }
-
-  // One pass for every pending arm of the same model whose calibration windows are the first of
-  // one list.
+  // One pass for every pending arm that can share it with `first`.
   void Quantize(const Arm& first) {
-    std::vector<QuantizeJob> jobs;
-    std::vector<const Arm*> arms;
-    const TokenWindows* longest = CalibrationWindows(first);
+    std::vector<const Arm*> candidates = {&first};
     for (const std::size_t cell : pending_) {
       const Arm& arm = ArmOf(cell);
-      const TokenWindows* windows = CalibrationWindows(arm);
-      if (arm.recipe.full_precision || arm.model != first.model || quantized_.contains(arm.id))
-        continue;
-      if (windows != nullptr && longest != nullptr && !IsPrefix(*windows, *longest) &&
-          !IsPrefix(*longest, *windows))
-        continue;
-      quantized_.insert(arm.id);
-      jobs.push_back({.recipe = arm.recipe,
-                      .description = arm.description,
-                      .windows = windows == nullptr ? 0 : windows->count(),
-                      .store = StoreOf(arm)});
-      arms.push_back(&arm);
-      if (windows != nullptr && (longest == nullptr || windows->count() > longest->count()))
-        longest = windows;
+      const bool listed = std::find(candidates.begin(), candidates.end(), &arm) != candidates.end();
+      if (!arm.recipe.full_precision && !listed && !quantized_.contains(arm.id))
+        candidates.push_back(&arm);
     }
+    const ArmFamily family = FamilyOf(work_, candidates);
+    for (const Arm* arm : family.arms) quantized_.insert(arm->id);
+    std::vector<QuantizeJob> jobs = JobsOf(work_, family, stage_.work_folder);
     try {
       const Checkpoint& checkpoint = CheckpointOf(first);
-      QuantizeModel(checkpoint, longest, checkpoint.config().num_layers, &jobs, stage_);
+      QuantizeModel(checkpoint, family.calibration, checkpoint.config().num_layers, &jobs, stage_);
     } catch (const InputError& error) {
       FailInput(first, error);
       return;
     }
     for (std::size_t i = 0; i < jobs.size(); ++i) {
-      if (!jobs[i].error.empty()) FailArm(*arms[i], jobs[i].error);
+      if (!jobs[i].error.empty()) FailArm(*family.arms[i], jobs[i].error);
     }
   }
 

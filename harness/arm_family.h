@@ -1,0 +1,28 @@
+#pragma once
+#include <string>
+#include <vector>
+
+#include "harness/quantize_stage.h"
+#include "harness/workload.h"
+
+namespace daq {
+
+// Quantised arms that one pass over the model serves: their calibration windows are the first of
+// one list, or they have none.
+struct ArmFamily {
+  const TokenWindows* calibration = nullptr;  // of the arm with most; null: no arm has any
+  std::vector<const Arm*> arms;
+};
+
+// The family of candidates.front(), all of one model with it; the candidates keep their order. Full
+// precision has no place among them.
+ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidates);
+
+// The jobs that quantise a family, into `folder`/<arm's id>.
+std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,
+                                const std::filesystem::path& folder);
+
+// An arm's calibration windows; null if it has none.
+const TokenWindows* CalibrationWindows(const Workload& work, const Arm& arm);
+
+}  // namespace daq

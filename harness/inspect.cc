@@ -1,0 +1,289 @@
+#include "harness/inspect.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "harness/arm_family.h"
+#include "harness/cell_store.h"
+#include "harness/density_plot.h"
+#include "harness/manifest.h"
+#include "harness/nearest_name.h"
+#include "harness/report_json.h"
+#include "harness/text_table.h"
+#include "methods/quantize_layer.h"
+
+namespace daq {
+namespace {
+
+// A folder that goes away with this.
+class WorkFolder {
+ public:
+  explicit WorkFolder(std::filesystem::path path) : path_(std::move(path)) {
+    std::filesystem::remove_all(path_);
+    std::filesystem::create_directories(path_);
+  }
+  ~WorkFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  WorkFolder(const WorkFolder&) = delete;
+  WorkFolder& operator=(const WorkFolder&) = delete;
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+struct LayerPlace {
+  Index block = 0;
+  LinearLayer layer = LinearLayer::kQuery;
+};
+
+LayerPlace FindLayer(const ModelConfig& config, const std::string& name) {
+  constexpr std::string_view kPrefix = "model.layers.";
+  const std::string full = name.starts_with(kPrefix) ? name : fmt::format("{}{}", kPrefix, name);
+  std::vector<std::string> names;
+  for (Index block = 0; block < config.num_layers; ++block) {
+    for (const LinearLayer layer : kLinearLayers) {
+      if (full == LinearLayerName(block, layer)) return {.block = block, .layer = layer};
+      names.push_back(LinearLayerName(block, layer));
+    }
+  }
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  throw InputError({"--layer"}, "value",
+                   fmt::format("a linear layer of the model's {} blocks, such as {}",
+                               config.num_layers, names.front()),
+                   fmt::format("\"{}\"{}", name, DidYouMean(full, views)));
+}
+
+// "0.123", or nothing for what was not measured.
+std::string Number(const std::optional<double>& value, int digits = 4) {
+  return value ? fmt::format("{:.{}g}", *value, digits) : "";
+}
+
+std::optional<double> Find(const Diagnostics& diagnostics, std::string_view suffix) {
+  for (const auto& [name, value] : diagnostics) {
+    if (name.ends_with(suffix)) return value;
+  }
+  return std::nullopt;
+}
+
+// Sums of reports, to average them.
+struct Average {
+  double count = 0;
+  LayerReport sum;
+  double loss_start = 0;
+  double loss_end = 0;
+  double iterations = 0;
+  bool has_losses = false;
+  bool has_iterations = false;
+
+  void Add(const LayerReport& report) {
+    ++count;
+    sum.weight_mse += report.weight_mse;
+    sum.clipped_share += report.clipped_share;
+    sum.code_entropy_bits += report.code_entropy_bits;
+    sum.dense_center += report.dense_center;
+    sum.dense_width += report.dense_width;
+    sum.range_center += report.range_center;
+    sum.range_width += report.range_width;
+    if (report.output_relative_error)
+      sum.output_relative_error =
+          sum.output_relative_error.value_or(0) + *report.output_relative_error;
+    if (report.output_error_vs_rtn)
+      sum.output_error_vs_rtn = sum.output_error_vs_rtn.value_or(0) + *report.output_error_vs_rtn;
+    const std::optional<double> start = Find(report.diagnostics, ".loss_start");
+    const std::optional<double> end = Find(report.diagnostics, ".loss_end");
+    const std::optional<double> probes = Find(report.diagnostics, ".iterations");
+    has_losses = start && end;
+    has_iterations = probes.has_value();
+    loss_start += start.value_or(0);
+    loss_end += end.value_or(0);
+    iterations += probes.value_or(0);
+  }
+
+  std::vector<std::string> Cells() const {
+    const auto mean = [&](double value) { return Number(value / count); };
+    const auto optional_mean = [&](const std::optional<double>& value) {
+      return value ? Number(*value / count) : std::string();
+    };
+    return {mean(sum.weight_mse),
+            optional_mean(sum.output_relative_error),
+            optional_mean(sum.output_error_vs_rtn),
+            fmt::format("{:.2f}", 100 * sum.clipped_share / count),
+            fmt::format("{:.3f}", sum.code_entropy_bits / count),
+            mean(sum.dense_center),
+            mean(sum.dense_width),
+            mean(sum.range_center),
+            mean(sum.range_width),
+            has_losses ? mean(loss_start) : "",
+            has_losses ? mean(loss_end) : "",
+            has_iterations ? mean(iterations) : ""};
+  }
+};
+
+void AddReportColumns(TextTable* table) {
+  for (const char* title :
+       {"weight mse", "output error", "vs rtn", "clipped %", "entropy bits", "dense center",
+        "dense width", "range center", "range width", "loss before", "loss after", "iterations"})
+    table->AddColumn(title, TextTable::kRight);
+}
+
+constexpr std::string_view kLegend =
+    "output error: squared error of the layer's outputs on the calibration tokens over their "
+    "square; "
+    "vs rtn: over that of round to nearest in the same format. Behind a transform, weights are the "
+    "rewritten ones. docs/methods.md defines every column.\n";
+
+// The values that one row of a matrix can take, of all its groups.
+std::vector<double> CodePositions(const QuantizedMatrix& matrix, Index row) {
+  std::vector<double> positions;
+  for (Index group = 0; group < matrix.grid.scale.cols(); ++group) {
+    const auto scale = static_cast<double>(matrix.grid.scale(row, group));
+    const auto zero_point = static_cast<double>(matrix.grid.zero_point(row, group));
+    for (const float value : matrix.format.codebook.values)
+      positions.push_back((static_cast<double>(value) - zero_point) * scale);
+  }
+  return positions;
+}
+
+// Quantises the arms up to block `last`.
+void QuantizeArms(const Workload& work, std::vector<const Arm*> arms, Index last,
+                  const Stage& stage) {
+  while (!arms.empty()) {
+    const ArmFamily family = FamilyOf(work, arms);
+    std::vector<QuantizeJob> jobs = JobsOf(work, family, stage.work_folder);
+    QuantizeModel(work.models[arms.front()->model]->checkpoint, family.calibration, last + 1, &jobs,
+                  stage);
+    for (const QuantizeJob& job : jobs) {
+      if (!job.error.empty())
+        throw std::runtime_error(fmt::format("{}: {}", job.description, job.error));
+    }
+    std::erase_if(arms, [&](const Arm* arm) {
+      return std::find(family.arms.begin(), family.arms.end(), arm) != family.arms.end();
+    });
+  }
+}
+
+}  // namespace
+
+std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& options,
+                         const InspectRequest& request) {
+  const Workload work =
+      ResolveWorkload(experiment, {.data = options.data, .results = options.results});
+  RefuseProblems(work);
+  if (work.models.size() != 1) {
+    throw InputError({experiment.path.string()}, "model", "one model, whose layer is to be shown",
+                     std::to_string(work.models.size()));
+  }
+  const Checkpoint& checkpoint = work.models.front()->checkpoint;
+  const ModelConfig& config = checkpoint.config();
+  const LayerPlace place = FindLayer(config, request.layer);
+  const std::string name = LinearLayerName(place.block, place.layer);
+  const MatrixShape shape = LinearLayerShape(config, place.layer);
+  if (request.row < 0 || request.row >= shape.out_features) {
+    throw InputError({"--row"}, "value",
+                     fmt::format("an output channel of {}, 0 to {}", name, shape.out_features - 1),
+                     std::to_string(request.row));
+  }
+  std::vector<const Arm*> arms;
+  for (const Arm& arm : work.arms) {
+    if (!arm.recipe.full_precision) arms.push_back(&arm);
+  }
+  const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
+  const WorkFolder work_folder(folder / "inspect");
+  ThreadPool pool(options.threads);
+  Progress progress(static_cast<double>(arms.size()) * static_cast<double>(place.block + 1),
+                    options.quiet);
+  QuantizeArms(work, arms, place.block,
+               {.pool = &pool,
+                .progress = &progress,
+                .work_folder = work_folder.path(),
+                .save_interval = options.save_interval,
+                .memory_budget_bytes = options.memory_budget_bytes});
+
+  VectorF weights(shape.in_features);
+  checkpoint.ReadRows(name + ".weight", request.row,
+                      Eigen::Map<MatrixF>(weights.data(), 1, weights.size()));
+  DensityPlot plot{.title = fmt::format("{}, output channel {}", name, request.row),
+                   .weights = {weights.data(), static_cast<std::size_t>(weights.size())}};
+  TextTable table;
+  table.AddColumn("recipe", TextTable::kLeft);
+  AddReportColumns(&table);
+  std::string notes;
+  for (const Arm* arm : arms) {
+    const QuantizedStore store(work_folder.path() / arm->id);
+    Average average;
+    average.Add(store.ReadReport(place.block).layers[static_cast<std::size_t>(place.layer)]);
+    std::vector<std::string> cells = {arm->description};
+    std::ranges::move(average.Cells(), std::back_inserter(cells));
+    table.AddRow(std::move(cells));
+    if (!MakeParts(arm->recipe).transform->is_identity()) {
+      notes.append(fmt::format(
+          "not drawn: {}: its values lie in rewritten weights, another scale for each column\n",
+          arm->description));
+      continue;
+    }
+    plot.strips.push_back(
+        {.label = arm->description,
+         .positions = CodePositions(
+             store.ReadBlock(place.block).layers[static_cast<std::size_t>(place.layer)],
+             request.row)});
+  }
+  const std::filesystem::path file = request.plot.empty() ? folder / (name + ".svg") : request.plot;
+  WriteFileAtomically(file, ToSvg(plot));
+  return fmt::format("# {}, {} x {}\n\n{}\n{}{}plot: {}\n", name, shape.out_features,
+                     shape.in_features, table.ToMarkdown(), kLegend, notes, file.string());
+}
+
+std::string InspectResults(const ExperimentFile& experiment, const RunOptions& options) {
+  const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
+  const Manifest manifest = ReadManifest(experiment, folder);
+  const CellStore store(folder);
+  TextTable table;
+  for (const char* title : {"model", "recipe", "layer"}) table.AddColumn(title, TextTable::kLeft);
+  AddReportColumns(&table);
+  bool any = false;
+  for (const Manifest::Row& row : manifest.rows) {
+    std::optional<nlohmann::ordered_json> cell;
+    for (const std::string& id : row.cells) {
+      if (!id.empty() && store.IsDone(id)) cell = store.Read(id);
+    }
+    if (row.full_precision || !cell) continue;
+    any = true;
+    std::map<std::string_view, Average> by_kind;
+    for (const nlohmann::ordered_json& json : cell->at("layers")) {
+      const LayerReport report = LayerReportFromJson(json);
+      for (const LinearLayer layer : kLinearLayers) {
+        if (report.layer.ends_with(LinearLayerName(layer)))
+          by_kind[LinearLayerName(layer)].Add(report);
+      }
+    }
+    const std::string recipe =
+        fmt::format("{} {} {}{}{}", row.method, cell->at("format").get<std::string>(),
+                    cell->at("granularity").get<std::string>(), row.calibration.empty() ? "" : " ",
+                    row.calibration);
+    for (const LinearLayer layer : kLinearLayers) {
+      const auto found = by_kind.find(LinearLayerName(layer));
+      if (found == by_kind.end()) continue;
+      std::vector<std::string> cells = {row.model, recipe, std::string(LinearLayerName(layer))};
+      std::ranges::move(found->second.Cells(), std::back_inserter(cells));
+      table.AddRow(std::move(cells));
+    }
+  }
+  if (!any) {
+    throw InputError({folder.string()},
+                     fmt::format("no finished quantised cells yet: run daq-bench {}, or name a "
+                                 "layer with --layer",
+                                 experiment.path.string()));
+  }
+  return fmt::format("Means over the blocks.\n\n{}\n{}", table.ToMarkdown(), kLegend);
+}
+
+}  // namespace daq
