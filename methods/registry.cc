@@ -13,6 +13,8 @@ std::unique_ptr<Range> MakeMinMax(const Settings& settings);
 std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
+std::span<const SettingSpec> GptqSettings();
+std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
 
 namespace {
 
@@ -30,6 +32,8 @@ constexpr PartEntry<Range> kRanges[] = {
 constexpr PartEntry<Rounding> kRoundings[] = {
     {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings,
      MakeNearest},
+    {"gptq", "column after column; later columns make good what rounding did to the outputs",
+     GptqSettings, MakeGptq},
 };
 
 }  // namespace
