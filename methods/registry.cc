@@ -15,6 +15,8 @@ std::unique_ptr<Range> MakeMse(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 std::span<const SettingSpec> GptqSettings();
 std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
+std::span<const SettingSpec> CodeDescentSettings();
+std::unique_ptr<Rounding> MakeCodeDescent(const Settings& settings);
 
 namespace {
 
@@ -34,6 +36,8 @@ constexpr PartEntry<Rounding> kRoundings[] = {
      MakeNearest},
     {"gptq", "column after column; later columns make good what rounding did to the outputs",
      GptqSettings, MakeGptq},
+    {"code_descent", "codes changed one at a time while that lowers the error of the outputs",
+     CodeDescentSettings, MakeCodeDescent},
 };
 
 }  // namespace
