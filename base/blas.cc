@@ -3,6 +3,7 @@
 #include <cblas.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <stdexcept>
 
@@ -16,16 +17,17 @@ blasint BlasSize(Index size) {
   return static_cast<blasint>(size);
 }
 
-void Gemm(CBLAS_TRANSPOSE transpose_b, const ConstMatrixView& a, const ConstMatrixView& b,
-          MatrixView c) {
+// c = alpha * a * op(b) + beta * c, op(b) [k, n].
+void Gemm(CBLAS_TRANSPOSE transpose_b, float alpha, float beta, const ConstMatrixView& a,
+          const ConstMatrixView& b, MatrixView c) {
   const Index b_inner = transpose_b == CblasTrans ? b.cols() : b.rows();
   const Index b_outer = transpose_b == CblasTrans ? b.rows() : b.cols();
   DAQ_CHECK(a.cols() == b_inner && c.rows() == a.rows() && c.cols() == b_outer,
             "shapes of a product agree");
   if (c.size() == 0) return;
   cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b, BlasSize(c.rows()), BlasSize(c.cols()),
-              BlasSize(a.cols()), 1.0F, a.data(), BlasSize(a.outerStride()), b.data(),
-              BlasSize(b.outerStride()), 0.0F, c.data(), BlasSize(c.outerStride()));
+              BlasSize(a.cols()), alpha, a.data(), BlasSize(a.outerStride()), b.data(),
+              BlasSize(b.outerStride()), beta, c.data(), BlasSize(c.outerStride()));
 }
 
 // c = op(a) * b + beta * c, op(a) [m, k].
@@ -36,6 +38,15 @@ void Gemm(CBLAS_TRANSPOSE transpose_a, Index m, Index k, double beta, const Cons
   cblas_dgemm(CblasRowMajor, transpose_a, CblasNoTrans, BlasSize(m), BlasSize(c.cols()),
               BlasSize(k), 1.0, a.data(), BlasSize(a.outerStride()), b.data(),
               BlasSize(b.outerStride()), beta, c.data(), BlasSize(c.outerStride()));
+}
+
+// b = b * op(r)^-1.
+void Trsm(CBLAS_TRANSPOSE transpose, const ConstMatrixViewD& r, MatrixViewD b) {
+  DAQ_CHECK(r.rows() == r.cols() && b.cols() == r.rows(), "a square divisor of b's width");
+  if (b.size() == 0) return;
+  cblas_dtrsm(CblasRowMajor, CblasRight, CblasUpper, transpose, CblasNonUnit, BlasSize(b.rows()),
+              BlasSize(b.cols()), 1.0, r.data(), BlasSize(r.outerStride()), b.data(),
+              BlasSize(b.outerStride()));
 }
 
 // Small integers, so that a float product is exact and one wrong term shows.
@@ -55,6 +66,10 @@ void CheckShape(Index m, Index n, Index k) {
   Multiply(a.cast<double>(), b_transposed, c_double);
   MatrixD c_added = MatrixD::Zero(m, n);
   AddTransposedProduct(a.transpose().cast<double>(), b_transposed, c_added);
+  MatrixF c_subtracted = MatrixF::Zero(m, n);
+  SubtractProduct(a, MatrixF(b.transpose()), c_subtracted);
+  MatrixD d_subtracted = MatrixD::Zero(m, n);
+  SubtractProductTransposed(a.cast<double>(), b.cast<double>(), d_subtracted);
   for (Index row = 0; row < m; ++row) {
     for (Index col = 0; col < n; ++col) {
       double expected = 0;
@@ -62,7 +77,8 @@ void CheckShape(Index m, Index n, Index k) {
         expected += static_cast<double>(a(row, i)) * static_cast<double>(b(col, i));
       for (const double found :
            {static_cast<double>(c_transposed(row, col)), static_cast<double>(c_plain(row, col)),
-            c_double(row, col), c_added(row, col)}) {
+            c_double(row, col), c_added(row, col), -static_cast<double>(c_subtracted(row, col)),
+            -d_subtracted(row, col)}) {
         if (found == expected) continue;
         throw std::runtime_error(fmt::format(
             "{} computes wrong products on this processor: element ({}, {}) of a {} x {} x {} "
@@ -74,6 +90,31 @@ void CheckShape(Index m, Index n, Index k) {
   }
 }
 
+// Division by a unit triangle of small integers, whose quotients are small integers too: products
+// with the triangle, divided again.
+void CheckDivision(Index m, Index n) {
+  MatrixD r = MatrixD::Identity(n, n);
+  for (Index row = 0; row < n; ++row) {
+    for (Index col = row + 1; col < std::min(n, row + 3); ++col)
+      r(row, col) = static_cast<double>(Pattern(row, col));
+  }
+  const MatrixD b =
+      MatrixD::NullaryExpr(m, n, [](Index row, Index col) { return double{Pattern(row, col)}; });
+  MatrixD plain(m, n);
+  Multiply(b, r, plain);
+  DivideByUpper(r, plain);
+  MatrixD transposed = b;
+  SubtractProductTransposed(b, r, transposed);  // b - b r^T
+  transposed = b - transposed;
+  DivideByUpperTransposed(r, transposed);
+  if (plain == b && transposed == b) return;
+  throw std::runtime_error(
+      fmt::format("{} solves triangular systems of {} wrongly on this processor. Set "
+                  "OPENBLAS_CORETYPE=Haswell, "
+                  "or install a newer libopenblas.",
+                  BlasDescription(), n));
+}
+
 }  // namespace
 
 void SetUpBlas() {
@@ -83,6 +124,8 @@ void SetUpBlas() {
   CheckShape(67, 83, 131);
   CheckShape(1, 515, 33);
   CheckShape(130, 3, 700);
+  CheckDivision(16, 16);
+  CheckDivision(67, 131);
 }
 
 std::string BlasDescription() {
@@ -90,11 +133,15 @@ std::string BlasDescription() {
 }
 
 void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  Gemm(CblasTrans, a, b, c);
+  Gemm(CblasTrans, 1.0F, 0.0F, a, b, c);
 }
 
 void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  Gemm(CblasNoTrans, a, b, c);
+  Gemm(CblasNoTrans, 1.0F, 0.0F, a, b, c);
+}
+
+void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  Gemm(CblasNoTrans, -1.0F, 1.0F, a, b, c);
 }
 
 void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c) {
@@ -106,5 +153,19 @@ void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, 
   DAQ_CHECK(a.rows() == b.rows(), "shapes of a product agree");
   Gemm(CblasTrans, a.cols(), a.rows(), 1.0, a, b, c);
 }
+
+void SubtractProductTransposed(const ConstMatrixViewD& a, const ConstMatrixViewD& b,
+                               MatrixViewD c) {
+  DAQ_CHECK(a.cols() == b.cols() && c.rows() == a.rows() && c.cols() == b.rows(),
+            "shapes of a product agree");
+  if (c.size() == 0) return;
+  cblas_dgemm(CblasRowMajor, CblasNoTrans, CblasTrans, BlasSize(c.rows()), BlasSize(c.cols()),
+              BlasSize(a.cols()), -1.0, a.data(), BlasSize(a.outerStride()), b.data(),
+              BlasSize(b.outerStride()), 1.0, c.data(), BlasSize(c.outerStride()));
+}
+
+void DivideByUpper(const ConstMatrixViewD& r, MatrixViewD b) { Trsm(CblasNoTrans, r, b); }
+
+void DivideByUpperTransposed(const ConstMatrixViewD& r, MatrixViewD b) { Trsm(CblasTrans, r, b); }
 
 }  // namespace daq

@@ -23,7 +23,18 @@ void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
 // c = a * b in double: a [m, k], b [k, n], c [m, n].
 void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
 
+// c -= a * b: a [m, k], b [k, n], c [m, n].
+void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
+
 // c += a^T * b in double: a [k, m], b [k, n], c [m, n]. Tiles of Gram matrices.
 void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
+
+// c -= a * b^T in double: a [m, k], b [n, k], c [m, n].
+void SubtractProductTransposed(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
+
+// b = b * r^-1, and b = b * r^-T: r [n, n] upper triangular (what lies below its diagonal is not
+// read), b [m, n].
+void DivideByUpper(const ConstMatrixViewD& r, MatrixViewD b);
+void DivideByUpperTransposed(const ConstMatrixViewD& r, MatrixViewD b);
 
 }  // namespace daq

@@ -1,5 +1,6 @@
 #include "methods/bit_packing.h"
 
+#include <algorithm>
 #include <array>
 #include <bit>
 #include <cstring>
@@ -73,6 +74,29 @@ void UnpackBits(std::span<const std::uint8_t> packed, int bits, std::span<std::u
   std::memcpy(last_bytes.data(), &packed[whole_bytes], packed.size() - whole_bytes);
   unpack(last_bytes.data(), last_codes);
   std::memcpy(&codes[whole], last_codes.data(), codes.size() - whole);
+}
+
+void PackNumbers(std::span<const std::uint32_t> numbers, int bits, std::span<std::uint8_t> packed) {
+  DAQ_CHECK(bits >= 0 && bits <= 32 && packed.size() == PackedBytes(numbers.size(), bits),
+            "room for the numbers");
+  std::fill(packed.begin(), packed.end(), std::uint8_t{0});
+  std::size_t at = 0;
+  for (const std::uint32_t number : numbers) {
+    for (int bit = 0; bit < bits; ++bit, ++at)
+      packed[at / 8] = static_cast<std::uint8_t>(packed[at / 8] | (number >> bit & 1U) << (at % 8));
+  }
+}
+
+void UnpackNumbers(std::span<const std::uint8_t> packed, int bits,
+                   std::span<std::uint32_t> numbers) {
+  DAQ_CHECK(bits >= 0 && bits <= 32 && packed.size() == PackedBytes(numbers.size(), bits),
+            "as many bytes as the numbers take");
+  std::size_t at = 0;
+  for (std::uint32_t& number : numbers) {
+    number = 0;
+    for (int bit = 0; bit < bits; ++bit, ++at)
+      number |= (static_cast<std::uint32_t>(packed[at / 8]) >> (at % 8) & 1U) << bit;
+  }
 }
 
 }  // namespace daq

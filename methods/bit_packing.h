@@ -19,4 +19,10 @@ void PackBits(std::span<const std::uint8_t> codes, int bits, std::span<std::uint
 // The inverse.
 void UnpackBits(std::span<const std::uint8_t> packed, int bits, std::span<std::uint8_t> codes);
 
+// The same for whole numbers of any width up to 32 bits, each < 2^bits; one at a time, for what a
+// matrix has few of. bits may be 0: every number is then 0 and takes no room.
+void PackNumbers(std::span<const std::uint32_t> numbers, int bits, std::span<std::uint8_t> packed);
+void UnpackNumbers(std::span<const std::uint8_t> packed, int bits,
+                   std::span<std::uint32_t> numbers);
+
 }  // namespace daq

@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -7,6 +8,19 @@
 #include "methods/codebook.h"
 
 namespace daq {
+
+// The code of one weight by the thresholds of its grid (Encoder::Thresholds): how many lie below
+// it. For roundings that decide weight by weight; the Encoder does the same for many at once.
+inline std::size_t CodeAmong(std::span<const float> thresholds, float weight) {
+  constexpr std::size_t kMostCounted = 31;  // beyond it a search takes fewer steps
+  if (thresholds.size() > kMostCounted) {
+    return static_cast<std::size_t>(std::lower_bound(thresholds.begin(), thresholds.end(), weight) -
+                                    thresholds.begin());
+  }
+  std::size_t below = 0;
+  for (const float threshold : thresholds) below += weight > threshold ? 1 : 0;
+  return below;
+}
 
 // Gives weights their nearest code: the one predicate that ranges, roundings and tests share.
 //

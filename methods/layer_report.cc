@@ -98,7 +98,14 @@ RowSums SumRow(const ConstMatrixView& weight, const QuantizedMatrix& quantized, 
   sums.lowest = static_cast<double>(*lowest);
   sums.highest = static_cast<double>(*highest);
   SumDensity(weights, &scratch->values, &sums);
-  SumGroups(weights, quantized, row, &sums);
+  const std::vector<std::int32_t>& order = quantized.column_order;
+  if (order.empty()) {
+    SumGroups(weights, quantized, row, &sums);
+  } else {  // groups are of stored positions
+    for (std::size_t p = 0; p < order.size(); ++p)
+      scratch->values[p] = weights[static_cast<std::size_t>(order[p])];
+    SumGroups(scratch->values, quantized, row, &sums);
+  }
   scratch->codes.resize(weights.size());
   UnpackRow(quantized, row, scratch->codes);
   for (const std::uint8_t code : scratch->codes) ++scratch->counts[code];

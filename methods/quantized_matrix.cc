@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <bit>
 #include <utility>
 
 #include "base/error.h"
@@ -79,22 +80,28 @@ std::vector<std::uint8_t> UnpackCodes(const QuantizedMatrix& matrix) {
 }
 
 void DequantizeRows(const QuantizedMatrix& matrix, Index first_row, MatrixView weight) {
-  DAQ_CHECK(weight.cols() == matrix.in_features && first_row + weight.rows() <= matrix.out_features,
+  const std::vector<std::int32_t>& order = matrix.column_order;
+  DAQ_CHECK(weight.cols() == matrix.in_features &&
+                first_row + weight.rows() <= matrix.out_features &&
+                (order.empty() || order.size() == static_cast<std::size_t>(matrix.in_features)),
             "rows of the matrix");
   const Index groups = matrix.grid.scale.cols();
   const Index length = GroupLength(matrix.format, matrix.in_features);
   std::vector<std::uint8_t> codes(static_cast<std::size_t>(matrix.in_features));
+  std::vector<float> stored(order.empty() ? 0 : codes.size());  // a row in stored order
   std::array<float, 256> table;
   for (Index row = 0; row < weight.rows(); ++row) {
     UnpackRow(matrix, first_row + row, codes);
+    float* const values = order.empty() ? weight.row(row).data() : stored.data();
     for (Index group = 0; group < groups; ++group) {
       DequantizeGroup(matrix.format.codebook.values,
                       static_cast<double>(matrix.grid.scale(first_row + row, group)),
                       static_cast<double>(matrix.grid.zero_point(first_row + row, group)),
                       std::span(codes).subspan(static_cast<std::size_t>(group * length),
                                                static_cast<std::size_t>(length)),
-                      table, weight.row(row).data() + group * length);
+                      table, values + group * length);
     }
+    for (std::size_t p = 0; p < order.size(); ++p) weight(row, order[p]) = stored[p];
   }
 }
 
@@ -129,8 +136,15 @@ std::int64_t StoredBits(const Format& format, Index out_features, Index in_featu
 }
 
 std::int64_t StoredBits(const QuantizedMatrix& matrix) {
+  const std::size_t order_bytes =
+      PackedBytes(matrix.column_order.size(), BitsOfPosition(matrix.in_features));
   return StoredBits(matrix.format, matrix.out_features, matrix.in_features,
-                    matrix.grid.integer_zero_point);
+                    matrix.grid.integer_zero_point) +
+         static_cast<std::int64_t>(order_bytes * 8);
+}
+
+int BitsOfPosition(Index in_features) {
+  return static_cast<int>(std::bit_width(static_cast<std::uint64_t>(in_features - 1)));
 }
 
 }  // namespace daq

@@ -21,7 +21,7 @@ constexpr std::size_t kDigestBytes = 64;
 constexpr std::int64_t kLargestDimension = std::int64_t{1} << 31;  // products of two fit in 63 bits
 constexpr std::uint64_t kLongestName = 256;
 
-enum Flag : std::uint8_t { kInteger = 1, kSymmetric = 2, kIntegerZeroPoint = 4 };
+enum Flag : std::uint8_t { kInteger = 1, kSymmetric = 2, kIntegerZeroPoint = 4, kColumnOrder = 8 };
 
 class Writer {
  public:
@@ -95,11 +95,8 @@ std::vector<std::uint8_t> PackZeroPoints(const QuantizedMatrix& matrix) {
   return packed;
 }
 
-Format TakeFormat(Reader* in, bool* integer_zero_point) {
+Format TakeFormat(Reader* in, std::uint8_t flags) {
   Format format;
-  const auto flags = in->Take<std::uint8_t>();
-  in->Require(flags <= (kInteger | kSymmetric | kIntegerZeroPoint), "unknown flags");
-  *integer_zero_point = (flags & kIntegerZeroPoint) != 0;
   format.symmetric = (flags & kSymmetric) != 0;
   format.codebook.integer = (flags & kInteger) != 0;
   format.codebook.bits = in->Take<std::uint8_t>();
@@ -153,6 +150,30 @@ Grid TakeGrid(Reader* in, const Format& format, Index rows, Index groups, bool i
   return grid;
 }
 
+// In as many bits an entry as positions need, the same whoever writes it.
+std::vector<std::uint8_t> PackColumnOrder(const QuantizedMatrix& matrix) {
+  const std::vector<std::uint32_t> positions(matrix.column_order.begin(),
+                                             matrix.column_order.end());
+  const int bits = BitsOfPosition(matrix.in_features);
+  std::vector<std::uint8_t> packed(PackedBytes(positions.size(), bits));
+  PackNumbers(positions, bits, packed);
+  return packed;
+}
+
+std::vector<std::int32_t> TakeColumnOrder(Reader* in, Index in_features) {
+  const int bits = BitsOfPosition(in_features);
+  const auto count = static_cast<std::size_t>(in_features);
+  const auto packed = in->TakeMany<std::uint8_t>(PackedBytes(count, bits));
+  std::vector<std::uint32_t> positions(count);
+  UnpackNumbers(packed, bits, positions);
+  std::vector<bool> seen(count, false);
+  for (const std::uint32_t feature : positions) {
+    in->Require(feature < count && !seen[feature], "its column order");
+    seen[feature] = true;
+  }
+  return {positions.begin(), positions.end()};
+}
+
 // A code that no value belongs to would read past the book. Only books that fill their bits cannot
 // have one.
 void RequireCodesInBook(const Reader& in, const QuantizedMatrix& matrix) {
@@ -182,7 +203,8 @@ std::string Serialize(const QuantizedMatrix& matrix) {
   const bool integer_zero_point = matrix.grid.integer_zero_point && !format.symmetric;
   out.Put(static_cast<std::uint8_t>((book.integer ? kInteger : 0) |
                                     (format.symmetric ? kSymmetric : 0) |
-                                    (integer_zero_point ? kIntegerZeroPoint : 0)));
+                                    (integer_zero_point ? kIntegerZeroPoint : 0) |
+                                    (matrix.column_order.empty() ? 0 : kColumnOrder)));
   out.Put(static_cast<std::uint8_t>(book.bits));
   out.Put(static_cast<std::uint16_t>(book.name.size()));
   out.Put(book.name.data(), book.name.size());
@@ -200,6 +222,12 @@ std::string Serialize(const QuantizedMatrix& matrix) {
     out.Put(matrix.grid.zero_point.data(),
             static_cast<std::size_t>(matrix.grid.zero_point.size()) * sizeof(float));
   }
+  if (!matrix.column_order.empty()) {
+    DAQ_CHECK(matrix.column_order.size() == static_cast<std::size_t>(matrix.in_features),
+              "a column order names every input feature");
+    const std::vector<std::uint8_t> packed = PackColumnOrder(matrix);
+    out.Put(packed.data(), packed.size());
+  }
   out.Put(matrix.packed_codes.data(), matrix.packed_codes.size());
   bytes.replace(kMagic.size(), kDigestBytes, Sha256Hex(std::string_view(bytes).substr(start)));
   return bytes;
@@ -213,8 +241,9 @@ QuantizedMatrix Parse(std::string_view bytes, const std::string& source) {
   in.Require(digest == Sha256Hex(bytes.substr(kMagic.size() + kDigestBytes)),
              "its SHA-256 differs");
   QuantizedMatrix matrix;
-  bool integer_zero_point = false;
-  matrix.format = TakeFormat(&in, &integer_zero_point);
+  const auto flags = in.Take<std::uint8_t>();
+  in.Require(flags <= (kInteger | kSymmetric | kIntegerZeroPoint | kColumnOrder), "unknown flags");
+  matrix.format = TakeFormat(&in, flags);
   matrix.out_features = in.Take<std::int64_t>();
   matrix.in_features = in.Take<std::int64_t>();
   in.Require(matrix.out_features >= 1 && matrix.out_features <= kLargestDimension &&
@@ -224,7 +253,9 @@ QuantizedMatrix Parse(std::string_view bytes, const std::string& source) {
   in.Require(group_size >= 0 && (group_size == 0 || matrix.in_features % group_size == 0),
              "its group size");
   const Index groups = group_size == 0 ? 1 : matrix.in_features / group_size;
-  matrix.grid = TakeGrid(&in, matrix.format, matrix.out_features, groups, integer_zero_point);
+  matrix.grid =
+      TakeGrid(&in, matrix.format, matrix.out_features, groups, (flags & kIntegerZeroPoint) != 0);
+  if ((flags & kColumnOrder) != 0) matrix.column_order = TakeColumnOrder(&in, matrix.in_features);
   const std::size_t row_bytes =
       PackedBytes(static_cast<std::size_t>(matrix.in_features), matrix.format.codebook.bits);
   matrix.packed_codes =

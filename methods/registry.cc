@@ -13,6 +13,10 @@ std::unique_ptr<Range> MakeMinMax(const Settings& settings);
 std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
+std::span<const SettingSpec> GptqSettings();
+std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
+std::span<const SettingSpec> CodeDescentSettings();
+std::unique_ptr<Rounding> MakeCodeDescent(const Settings& settings);
 
 namespace {
 
@@ -30,6 +34,10 @@ constexpr PartEntry<Range> kRanges[] = {
 constexpr PartEntry<Rounding> kRoundings[] = {
     {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings,
      MakeNearest},
+    {"gptq", "column after column; later columns make good what rounding did to the outputs",
+     GptqSettings, MakeGptq},
+    {"code_descent", "codes changed one at a time while that lowers the error of the outputs",
+     CodeDescentSettings, MakeCodeDescent},
 };
 
 }  // namespace

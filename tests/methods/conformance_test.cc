@@ -129,7 +129,15 @@ TEST_P(Conformance, DegenerateGroupsGiveFiniteResults) {
   weight.row(6).setZero();  // all zero but one
   weight(6, 64) = -0.5F;
   ForEachFormat([&](const Format& format) {
-    const QuantizedLayer layer = Quantize(weight, format);
+    // A rounding that corrects weights by calibration inputs may have to leave float32 with weights
+    // at its very end: it refuses them by name. With room for corrections it does not.
+    MatrixF accepted = weight;
+    if (Parts(format).rounding->needs_statistics()) {
+      const std::string error = InputErrorOf("", [&] { Quantize(weight, format); });
+      EXPECT_TRUE(error == "no error" || error.starts_with("layer: weight[")) << error;
+      accepted.row(4) *= 0x1p-16F;
+    }
+    const QuantizedLayer layer = Quantize(accepted, format);
     EXPECT_TRUE((layer.matrix.grid.scale.array() > 0).all() && layer.matrix.grid.scale.allFinite());
     EXPECT_TRUE(layer.matrix.grid.zero_point.allFinite());
     EXPECT_TRUE(Restored(layer).allFinite());

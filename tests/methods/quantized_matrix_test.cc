@@ -215,7 +215,7 @@ TEST(QuantizedMatrixFileTest, SaysWhichPartIsInconsistent) {
   const Format format{.codebook = BuiltIn("fp4_bnb", false), .group_size = 8};
   const std::string bytes = Serialize(RandomMatrix(format, 2, 16, false, 10));
   const std::string start = "block-0001: this quantised matrix is damaged: ";
-  EXPECT_EQ(ParseError(Patched(bytes, 0, std::uint8_t{8})), start + "unknown flags");
+  EXPECT_EQ(ParseError(Patched(bytes, 0, std::uint8_t{16})), start + "unknown flags");
   EXPECT_EQ(ParseError(Patched(bytes, 0, std::uint8_t{6})),
             start + "zero-points of a symmetric format");
   EXPECT_EQ(ParseError(Patched(bytes, 1, std::uint8_t{9})), start + "the bits of a code");
