@@ -12,15 +12,21 @@ namespace {
 
 constexpr Index kRowsPerItem = 8;
 
-// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
-// room for the half step by which a rounded zero-point moves the ends.
+}  // namespace
+
 bool FitsInFloat32(const GroupGrid& grid, const Codebook& book) {
   return std::isfinite(grid.scale) &&
          std::isfinite((book.first() - grid.zero_point) * grid.scale) &&
          std::isfinite((book.last() - grid.zero_point) * grid.scale);
 }
 
-}  // namespace
+void CheckFitsInFloat32(const GroupGrid& grid, const Format& format, const std::string& layer,
+                        Index row) {
+  if (FitsInFloat32(grid, format.codebook)) return;
+  throw InputError({layer}, fmt::format("weight[{}]", row),
+                   fmt::format("weights whose {} grid fits in float32", FormatName(format)),
+                   fmt::format("scale {}, zero-point {}", grid.scale, grid.zero_point));
+}
 
 Grid FindEachGroup(const ConstMatrixView& weight, const Format& format, const LayerContext& layer,
                    bool integer_zero_point,
@@ -36,11 +42,7 @@ Grid FindEachGroup(const ConstMatrixView& weight, const Format& format, const La
       for (Index group = 0; group < groups; ++group) {
         const GroupGrid found =
             find({weight.row(row).data() + group * length, static_cast<std::size_t>(length)});
-        if (!FitsInFloat32(found, format.codebook)) {
-          throw InputError({layer.name}, fmt::format("weight[{}]", row),
-                           fmt::format("weights whose {} grid fits in float32", FormatName(format)),
-                           fmt::format("scale {}, zero-point {}", found.scale, found.zero_point));
-        }
+        CheckFitsInFloat32(found, format, layer.name, row);
         grid.scale(row, group) = found.scale;
         grid.zero_point(row, group) = found.zero_point;
       }

@@ -1,11 +1,20 @@
 #pragma once
 #include <functional>
 #include <span>
+#include <string>
 
 #include "methods/minmax_grid.h"
 #include "methods/range.h"
 
 namespace daq {
+
+// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
+// room for the half step by which a rounded zero-point moves the ends.
+bool FitsInFloat32(const GroupGrid& grid, const Codebook& book);
+
+// Throws InputError, naming the layer and row, unless it does.
+void CheckFitsInFloat32(const GroupGrid& grid, const Format& format, const std::string& layer,
+                        Index row);
 
 // The grid of a range that decides each group by its weights alone: calls find(weights of the
 // group) for every group of every row, rows shared out over the pool. find may be called by several

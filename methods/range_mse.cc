@@ -14,6 +14,7 @@
 #include "methods/minmax_grid.h"
 #include "methods/power.h"
 #include "methods/range.h"
+#include "methods/shrink_factors.h"
 
 namespace daq {
 namespace {
@@ -73,15 +74,15 @@ class Mse final : public Range {
  public:
   explicit Mse(const Settings& settings)
       : rules_(ReadGridRules(settings)),
-        grid_points_(GetInt(settings, "grid_points")),
-        max_shrink_(GetDouble(settings, "max_shrink")),
+        factors_{.points = GetInt(settings, "grid_points"),
+                 .max_shrink = GetDouble(settings, "max_shrink")},
         norm_(static_cast<float>(GetDouble(settings, "norm"))) {}
 
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
   std::string Explain(const Format& format) const override {
-    return fmt::format("{} factors from 1 down to {:.4g}; {}", Factors(), Factor(Factors() - 1),
-                       ExplainGrid(rules_, format));
+    return fmt::format("{} factors from 1 down to {:.4g}; {}", factors_.count(),
+                       factors_.At(factors_.count() - 1), ExplainGrid(rules_, format));
   }
 
   bool needs_statistics() const override { return false; }
@@ -97,15 +98,6 @@ class Mse final : public Range {
   }
 
  private:
-  // int(max_shrink * grid_points) factors 1 - i / grid_points as in GPTQ, but always the factor 1.
-  std::int64_t Factors() const {
-    return std::max<std::int64_t>(
-        1, static_cast<std::int64_t>(max_shrink_ * static_cast<double>(grid_points_)));
-  }
-  double Factor(std::int64_t i) const {
-    return 1.0 - static_cast<double>(i) / static_cast<double>(grid_points_);
-  }
-
   // The factors are tried from 1 down and only a smaller sum replaces the best, so ties keep the
   // wider range.
   GroupGrid FindGroup(std::span<const float> weights, const Format& format,
@@ -117,8 +109,8 @@ class Mse final : public Range {
     if (unit == 0.0F || !std::isfinite(best.scale)) return best;
     const ErrorSum error(weights, unit, norm_);
     double best_sum = error.Of(best, encoder, std::numeric_limits<double>::infinity());
-    for (std::int64_t i = 1; i < Factors() && best_sum > 0; ++i) {
-      const auto factor = static_cast<float>(Factor(i));
+    for (std::int64_t i = 1; i < factors_.count() && best_sum > 0; ++i) {
+      const auto factor = static_cast<float>(factors_.At(i));
       const GroupGrid shrunk =
           LayGrid({factor * interval.lowest, factor * interval.highest}, rules_, format);
       const double sum = error.Of(shrunk, encoder, best_sum);
@@ -131,8 +123,7 @@ class Mse final : public Range {
   }
 
   GridRules rules_;
-  std::int64_t grid_points_;
-  double max_shrink_;
+  ShrinkFactors factors_;
   float norm_;
 };
 

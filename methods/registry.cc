@@ -8,10 +8,14 @@ namespace daq {
 
 // Each part's own .cc file defines these two; the tables below name them.
 std::unique_ptr<Transform> MakeNone(const Settings& settings);
+std::span<const SettingSpec> AwqScaleSettings();
+std::unique_ptr<Transform> MakeAwqScale(const Settings& settings);
 std::span<const SettingSpec> MinMaxSettings();
 std::unique_ptr<Range> MakeMinMax(const Settings& settings);
 std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
+std::span<const SettingSpec> ClipSettings();
+std::unique_ptr<Range> MakeClip(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 std::span<const SettingSpec> GptqSettings();
 std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
@@ -24,11 +28,15 @@ std::span<const SettingSpec> NoSettings() { return {}; }
 
 constexpr PartEntry<Transform> kTransforms[] = {
     {"none", "weights are quantised as they are", NoSettings, MakeNone},
+    {"awq_scale", "AWQ: input channels scaled by a power of their mean activation",
+     AwqScaleSettings, MakeAwqScale},
 };
 
 constexpr PartEntry<Range> kRanges[] = {
     {"minmax", "from the smallest to the largest weight of the group", MinMaxSettings, MakeMinMax},
     {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
+    {"clip", "AWQ: clipped to the [-m, m] of least error in the group's part of the output",
+     ClipSettings, MakeClip},
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {
