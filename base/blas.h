@@ -26,4 +26,8 @@ void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD 
 // c += a^T * b in double: a [k, m], b [k, n], c [m, n]. Tiles of Gram matrices.
 void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
 
+// The eigenvalues of a symmetric matrix, ascending (LAPACK's dsyevd). Row k of `matrix` becomes the
+// unit eigenvector of the k-th. Throws std::runtime_error if the iteration does not converge.
+VectorD DecomposeSymmetric(MatrixD* matrix);
+
 }  // namespace daq

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 
@@ -11,14 +10,6 @@ namespace daq {
 namespace {
 
 constexpr Index kRowsPerItem = 8;
-
-// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
-// room for the half step by which a rounded zero-point moves the ends.
-bool FitsInFloat32(const GroupGrid& grid, const Codebook& book) {
-  return std::isfinite(grid.scale) &&
-         std::isfinite((book.first() - grid.zero_point) * grid.scale) &&
-         std::isfinite((book.last() - grid.zero_point) * grid.scale);
-}
 
 }  // namespace
 

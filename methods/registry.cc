@@ -12,6 +12,8 @@ std::span<const SettingSpec> MinMaxSettings();
 std::unique_ptr<Range> MakeMinMax(const Settings& settings);
 std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
+std::span<const SettingSpec> DaqSettings();
+std::unique_ptr<Range> MakeDaq(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 
 namespace {
@@ -25,6 +27,8 @@ constexpr PartEntry<Transform> kTransforms[] = {
 constexpr PartEntry<Range> kRanges[] = {
     {"minmax", "from the smallest to the largest weight of the group", MinMaxSettings, MakeMinMax},
     {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
+    {"daq", "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search",
+     DaqSettings, MakeDaq},
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {
