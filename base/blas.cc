@@ -5,9 +5,18 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstddef>
 #include <stdexcept>
+#include <vector>
 
 #include "base/error.h"
+
+// LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last two are the lengths of
+// the character arguments, as Fortran compilers pass them.
+extern "C" void dsyevd_(const char* jobz, const char* uplo, const blasint* n, double* a,
+                        const blasint* lda, double* w, double* work, const blasint* lwork,
+                        blasint* iwork, const blasint* liwork, blasint* info, std::size_t,
+                        std::size_t);
 
 namespace daq {
 namespace {
@@ -167,5 +176,30 @@ void SubtractProductTransposed(const ConstMatrixViewD& a, const ConstMatrixViewD
 void DivideByUpper(const ConstMatrixViewD& r, MatrixViewD b) { Trsm(CblasNoTrans, r, b); }
 
 void DivideByUpperTransposed(const ConstMatrixViewD& r, MatrixViewD b) { Trsm(CblasTrans, r, b); }
+
+VectorD DecomposeSymmetric(MatrixD* matrix) {
+  DAQ_CHECK(matrix->rows() == matrix->cols() && matrix->size() > 0, "a square matrix");
+  const blasint size = BlasSize(matrix->rows());
+  VectorD values(matrix->rows());
+  double best_work = 0;
+  blasint best_iwork = 0;
+  blasint info = 0;
+  const blasint query = -1;
+  // LAPACK counts by columns: its upper triangle is ours below the diagonal, its eigenvectors in
+  // columns are our rows.
+  dsyevd_("V", "U", &size, matrix->data(), &size, values.data(), &best_work, &query, &best_iwork,
+          &query, &info, 1, 1);
+  VectorD work(static_cast<Index>(best_work));
+  std::vector<blasint> iwork(static_cast<std::size_t>(best_iwork));
+  const blasint work_size = BlasSize(work.size());
+  dsyevd_("V", "U", &size, matrix->data(), &size, values.data(), work.data(), &work_size,
+          iwork.data(), &best_iwork, &info, 1, 1);
+  if (info != 0) {
+    throw std::runtime_error(
+        fmt::format("{}: dsyevd of a {} x {} matrix failed with info {}; is every entry finite?",
+                    BlasDescription(), size, size, info));
+  }
+  return values;
+}
 
 }  // namespace daq

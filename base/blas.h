@@ -36,5 +36,8 @@ void SubtractProductTransposed(const ConstMatrixViewD& a, const ConstMatrixViewD
 // read), b [m, n].
 void DivideByUpper(const ConstMatrixViewD& r, MatrixViewD b);
 void DivideByUpperTransposed(const ConstMatrixViewD& r, MatrixViewD b);
+// The eigenvalues of a symmetric matrix, ascending (LAPACK's dsyevd). Row k of `matrix` becomes the
+// unit eigenvector of the k-th. Throws std::runtime_error if the iteration does not converge.
+VectorD DecomposeSymmetric(MatrixD* matrix);
 
 }  // namespace daq

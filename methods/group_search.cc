@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cmath>
 
 #include "base/error.h"
 
@@ -13,12 +12,6 @@ namespace {
 constexpr Index kRowsPerItem = 8;
 
 }  // namespace
-
-bool FitsInFloat32(const GroupGrid& grid, const Codebook& book) {
-  return std::isfinite(grid.scale) &&
-         std::isfinite((book.first() - grid.zero_point) * grid.scale) &&
-         std::isfinite((book.last() - grid.zero_point) * grid.scale);
-}
 
 void CheckFitsInFloat32(const GroupGrid& grid, const Format& format, const std::string& layer,
                         Index row) {

@@ -8,11 +8,7 @@
 
 namespace daq {
 
-// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
-// room for the half step by which a rounded zero-point moves the ends.
-bool FitsInFloat32(const GroupGrid& grid, const Codebook& book);
-
-// Throws InputError, naming the layer and row, unless it does.
+// Throws InputError, naming the layer and row, unless the grid FitsInFloat32.
 void CheckFitsInFloat32(const GroupGrid& grid, const Format& format, const std::string& layer,
                         Index row);
 

@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/reduce.h"
+#include "methods/quantile.h"
 
 namespace daq {
 namespace {
@@ -35,19 +36,6 @@ using CodeCounts = std::array<std::int64_t, 256>;
 
 std::span<const float> RowOf(const ConstMatrixView& matrix, Index row) {
   return {matrix.row(row).data(), static_cast<std::size_t>(matrix.cols())};
-}
-
-// The value at `position` of the sorted order, between neighbours linearly, as numpy's and torch's
-// default quantile. Reorders values.
-double Quantile(std::span<float> values, double fraction) {
-  const double position = fraction * static_cast<double>(values.size() - 1);
-  const auto below = static_cast<std::size_t>(position);
-  const auto at = values.begin() + static_cast<std::ptrdiff_t>(below);
-  std::nth_element(values.begin(), at, values.end());
-  const auto low = static_cast<double>(*at);
-  if (below + 1 == values.size()) return low;
-  const auto high = static_cast<double>(*std::min_element(at + 1, values.end()));
-  return low + (high - low) * (position - static_cast<double>(below));
 }
 
 void SumDensity(std::span<const float> weights, std::vector<float>* scratch, RowSums* sums) {

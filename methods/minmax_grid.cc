@@ -53,6 +53,12 @@ WeightInterval IntervalOf(std::span<const float> weights) {
   return interval;
 }
 
+bool FitsInFloat32(const GroupGrid& grid, const Codebook& book) {
+  return std::isfinite(grid.scale) &&
+         std::isfinite((book.first() - grid.zero_point) * grid.scale) &&
+         std::isfinite((book.last() - grid.zero_point) * grid.scale);
+}
+
 std::array<SettingSpec, kGridRuleCount> GridRuleSpecs() {
   return {
       SettingSpec{

@@ -22,6 +22,10 @@ struct GroupGrid {
   float zero_point = 0;
 };
 
+// True if every weight of the grid is a finite float: weights near the end of float32 may leave no
+// room for the half step by which a rounded zero-point moves the ends.
+bool FitsInFloat32(const GroupGrid& grid, const Codebook& book);
+
 // What papers differ in when they lay a grid over an interval; the settings that ranges share.
 struct GridRules {
   bool round_zero_point =

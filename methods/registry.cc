@@ -16,6 +16,8 @@ std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
 std::span<const SettingSpec> ClipSettings();
 std::unique_ptr<Range> MakeClip(const Settings& settings);
+std::span<const SettingSpec> DaqSettings();
+std::unique_ptr<Range> MakeDaq(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 std::span<const SettingSpec> GptqSettings();
 std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
@@ -37,6 +39,8 @@ constexpr PartEntry<Range> kRanges[] = {
     {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
     {"clip", "AWQ: clipped to the [-m, m] of least error in the group's part of the output",
      ClipSettings, MakeClip},
+    {"daq", "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search",
+     DaqSettings, MakeDaq},
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {

@@ -1,0 +1,178 @@
+#include "methods/daq.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+
+#include "base/error.h"
+#include "base/reduce.h"
+#include "methods/encode.h"
+#include "methods/minmax_grid.h"
+
+namespace daq {
+namespace {
+
+constexpr Index kRowsPerItem = 4;
+
+constexpr Index kIdleIterations = 5;  // the release breaks off an epoch after more than these
+
+bool IsConstant(std::span<const float> weights) {
+  return std::all_of(weights.begin(), weights.end(),
+                     [&](float weight) { return weight == weights.front(); });
+}
+
+GridPoint ConstantPoint(std::span<const float> weights, const Format& format) {
+  const GroupGrid grid = LayGrid({.lowest = weights.front(), .highest = weights.front()},
+                                 {.round_zero_point = false, .include_zero = false}, format);
+  return {.scale = static_cast<double>(grid.scale),
+          .zero_point = static_cast<double>(grid.zero_point)};
+}
+
+void CheckStorable(const GridPoint& point, const Format& format, const std::string& layer,
+                   Index row) {
+  if (IsStorable(point, format.codebook)) return;
+  throw InputError({layer}, fmt::format("weight[{}]", row),
+                   fmt::format("weights whose {} grid fits in float32", FormatName(format)),
+                   fmt::format("scale {}, zero-point {}", static_cast<float>(point.scale),
+                               static_cast<float>(point.zero_point)));
+}
+
+// Stage 2 with the release's stop, which looks at all groups of the layer: epoch by epoch, each
+// taken back to where the layer as a whole stopped.
+void SearchTogether(const GroupPieces& pieces, const GroupFactors& factors,
+                    const SignSearch& search, std::vector<std::unique_ptr<OutputLoss>>* losses,
+                    std::vector<DaqGroup>* found) {
+  Index idle = 0;
+  std::vector<std::vector<SignSearchMove>> moves(found->size());
+  for (Index epoch = 0; epoch < search.epochs(); ++epoch) {
+    pieces.ForEach([&](Index row, Index group, int worker) {
+      const std::size_t at = pieces.At(row, group);
+      DaqGroup& daq = (*found)[at];
+      moves[at].clear();
+      if (daq.is_constant || search.IsSettled(daq.search)) return;
+      OutputLoss& loss = *(*losses)[static_cast<std::size_t>(worker)];
+      loss.Prepare(pieces.Weights(row, group), factors[group]);
+      loss.MoveTo(daq.point);
+      search.RunEpoch(&loss, &daq.search, &moves[at]);
+    });
+    std::vector<bool> is_idle(static_cast<std::size_t>(search.iterations()), true);
+    for (const std::vector<SignSearchMove>& group : moves) {
+      for (const SignSearchMove& move : group)
+        is_idle[static_cast<std::size_t>(move.iteration)] = false;
+    }
+    ++idle;
+    Index last = 0;  // iteration of this epoch
+    for (; last < search.iterations(); ++last) {
+      idle = is_idle[static_cast<std::size_t>(last)] ? idle + 1 : 0;
+      if (idle > kIdleIterations) break;
+    }
+    for (std::size_t at = 0; at < found->size(); ++at) {
+      DaqGroup& daq = (*found)[at];
+      for (const SignSearchMove& move : moves[at]) {
+        if (move.iteration > last) {
+          daq.search.last_move = daq.search.half_steps;  // what was tried there may yet succeed
+          break;
+        }
+        daq.point = move.point;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+GroupPieces::GroupPieces(const ConstMatrixView& weight, const Format& format,
+                         const LayerContext& layer)
+    : weight_(weight),
+      pool_(layer.pool),
+      groups_(GroupsPerRow(format, weight.cols(), layer.name)),
+      length_(GroupLength(format, weight.cols())) {}
+
+void GroupPieces::ForEach(
+    const std::function<void(Index row, Index group, int worker)>& body) const {
+  const Index items = (rows() + kRowsPerItem - 1) / kRowsPerItem;
+  pool_->ParallelFor(items * groups_, [&](Index item, int worker) {
+    const Index first = item % items * kRowsPerItem;
+    for (Index row = first; row < std::min(first + kRowsPerItem, rows()); ++row) {
+      body(row, item / items, worker);
+    }
+  });
+}
+
+std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
+                               const LayerContext& layer, const DaqOptions& options,
+                               const GroupFactors* factors) {
+  DAQ_CHECK(!options.searches || factors != nullptr, "a search needs inputs");
+  const SignSearch search(options.search, !format.symmetric);
+  std::vector<std::unique_ptr<OutputLoss>> losses;
+  for (int worker = 0; worker < layer.pool->threads(); ++worker)
+    losses.push_back(std::make_unique<OutputLoss>(format.codebook));
+  std::vector<DaqGroup> found(static_cast<std::size_t>(pieces.count()));
+  pieces.ForEach([&](Index row, Index group, int worker) {
+    const std::span<const float> weights = pieces.Weights(row, group);
+    DaqGroup& daq = found[pieces.At(row, group)];
+    daq.is_constant = IsConstant(weights);
+    daq.point =
+        daq.is_constant ? ConstantPoint(weights, format) : StartOfDaq(weights, format, options);
+    CheckStorable(daq.point, format, layer.name, row);
+    if (daq.is_constant || !options.searches) return;
+    OutputLoss& loss = *losses[static_cast<std::size_t>(worker)];
+    loss.Prepare(weights, (*factors)[group]);
+    loss.MoveTo(daq.point);
+    daq.loss_start = loss.loss();
+    if (!options.idle_stop) search.Run(&loss, &daq.search);
+    daq.point = loss.point();
+    daq.loss_end = loss.loss();
+  });
+  if (!options.searches || !options.idle_stop) return found;
+  SearchTogether(pieces, *factors, search, &losses, &found);
+  pieces.ForEach([&](Index row, Index group, int worker) {
+    DaqGroup& daq = found[pieces.At(row, group)];
+    if (daq.is_constant) return;
+    OutputLoss& loss = *losses[static_cast<std::size_t>(worker)];
+    loss.Prepare(pieces.Weights(row, group), (*factors)[group]);
+    loss.MoveTo(daq.point);
+    daq.loss_end = loss.loss();
+  });
+  return found;
+}
+
+RangeResult RoundedResult(const GroupPieces& pieces, const Format& format,
+                          std::span<const GridPoint> points, bool with_codes) {
+  RangeResult result{.grid = {.scale = MatrixF(pieces.rows(), pieces.groups()),
+                              .zero_point = MatrixF(pieces.rows(), pieces.groups()),
+                              .integer_zero_point = false},
+                     .codes = {}};
+  const auto length = static_cast<std::size_t>(pieces.length());
+  if (with_codes) result.codes.resize(points.size() * length);
+  const Encoder encoder(format.codebook);
+  pieces.ForEach([&](Index row, Index group, int) {
+    const std::size_t at = pieces.At(row, group);
+    const GridPoint& point = points[at];
+    result.grid.scale(row, group) = static_cast<float>(point.scale);
+    result.grid.zero_point(row, group) = static_cast<float>(point.zero_point);
+    if (!with_codes) return;
+    encoder.Encode(point.scale, point.zero_point, pieces.Weights(row, group),
+                   std::span(result.codes).subspan(at * length, length));
+  });
+  return result;
+}
+
+Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
+  const auto total = [&](const auto& member) {
+    return LaneSum(groups.size(),
+                   [&](std::size_t i) { return static_cast<double>(member(groups[i])); });
+  };
+  return {
+      {"daq.loss_start", total([](const DaqGroup& group) { return group.loss_start; })},
+      {"daq.loss_end", total([](const DaqGroup& group) { return group.loss_end; })},
+      {"daq.iterations", total([](const DaqGroup& group) { return group.search.last_move; }) /
+                             static_cast<double>(groups.size())},
+      {"daq.scale_moves", total([](const DaqGroup& group) { return group.search.scale_moves; })},
+      {"daq.zero_point_moves",
+       total([](const DaqGroup& group) { return group.search.zero_point_moves; })},
+  };
+}
+
+}  // namespace daq

@@ -1,0 +1,117 @@
+#include "methods/input_factor.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <numeric>
+
+#include "base/blas.h"
+#include "base/error.h"
+
+namespace daq {
+namespace {
+
+// Row k becomes column rows - 1 - k, multiplied by factor(k).
+template <typename Factor>
+MatrixD TransposedFromLast(const MatrixD& rows, const Factor& factor) {
+  MatrixD columns(rows.cols(), rows.rows());
+  for (Index k = 0; k < rows.rows(); ++k) {
+    columns.col(rows.rows() - 1 - k) = rows.row(k).transpose() * factor(k);
+  }
+  return columns;
+}
+
+// From the rows of the inputs, transposed: [features, tokens], tokens <= features.
+InputFactor RotateRows(const MatrixD& transposed) {
+  const Index tokens = transposed.cols();
+  MatrixD vectors = MatrixD::Zero(tokens, tokens);
+  AddTransposedProduct(transposed, transposed, vectors);
+  DecomposeSymmetric(&vectors);
+  const double per_root = 1 / std::sqrt(static_cast<double>(tokens));
+  const MatrixD basis = TransposedFromLast(vectors, [&](Index) { return per_root; });
+  MatrixD columns(transposed.rows(), tokens);
+  Multiply(transposed, basis, columns);
+  return InputFactor(columns);
+}
+
+InputFactor FactorGram(MatrixD gram, Index tokens) {
+  const VectorD energy = DecomposeSymmetric(&gram);
+  // A negative eigenvalue is a zero one, rounded.
+  return InputFactor(TransposedFromLast(gram, [&](Index k) {
+    return std::sqrt(std::max(energy[k], 0.0) / static_cast<double>(tokens));
+  }));
+}
+
+std::vector<Index> FeaturesOf(Index group, Index length, std::span<const Index> features) {
+  std::vector<Index> part(static_cast<std::size_t>(length));
+  std::iota(part.begin(), part.end(), group * length);
+  if (features.empty()) return part;
+  for (Index& column : part) column = features[static_cast<std::size_t>(column)];
+  return part;
+}
+
+}  // namespace
+
+InputFactor::InputFactor(const ConstMatrixViewD& columns)
+    : inputs_(columns.rows()),
+      blocks_((columns.cols() + kBlock - 1) / kBlock),
+      data_(MatrixD::Zero(blocks_ * inputs_, kBlock)) {
+  for (Index block = 0; block < blocks_; ++block) {
+    const Index first = block * kBlock;
+    const Index rows = std::min(kBlock, columns.cols() - first);
+    data_.block(block * inputs_, 0, inputs_, rows) = columns.middleCols(first, rows);
+  }
+}
+
+InputFactor FactorInputs(const LayerStatistics& statistics, std::span<const Index> features,
+                         ThreadPool* pool) {
+  const auto count = static_cast<Index>(features.size());
+  const Index tokens = statistics.tokens();
+  DAQ_CHECK(count > 0 && tokens > 0, "features and tokens to factor");
+  if (!statistics.has_inputs()) {
+    const MatrixD& whole = statistics.gram(pool);
+    return FactorGram(MatrixD::NullaryExpr(count, count,
+                                           [&](Index row, Index col) {
+                                             return whole(features[static_cast<std::size_t>(row)],
+                                                          features[static_cast<std::size_t>(col)]);
+                                           }),
+                      tokens);
+  }
+  const ConstMatrixView inputs = statistics.inputs();
+  MatrixD transposed(count, tokens);
+  for (Index i = 0; i < count; ++i) {
+    transposed.row(i) =
+        inputs.col(features[static_cast<std::size_t>(i)]).transpose().cast<double>();
+  }
+  if (tokens <= count) return RotateRows(transposed);
+  const MatrixD rows = transposed.transpose();
+  MatrixD gram = MatrixD::Zero(count, count);
+  AddTransposedProduct(rows, rows, gram);
+  return FactorGram(std::move(gram), tokens);
+}
+
+GroupFactors::GroupFactors(const LayerStatistics& statistics, Index columns,
+                           std::span<const Index> features, Index length, ThreadPool* pool) {
+  DAQ_CHECK(features.empty() ? columns == statistics.in_features()
+                             : columns == static_cast<Index>(features.size()),
+            "a feature a column");
+  const auto make = [&] {
+    if (!statistics.has_inputs()) statistics.gram(pool);  // before threads ask for it
+    std::vector<InputFactor> factors(static_cast<std::size_t>(columns / length));
+    pool->ParallelFor(columns / length, [&](Index group, int) {
+      factors[static_cast<std::size_t>(group)] =
+          FactorInputs(statistics, FeaturesOf(group, length, features), nullptr);
+    });
+    return factors;
+  };
+  if (features.empty()) {
+    shared_ = &statistics.Derived<std::vector<InputFactor>>(
+        fmt::format("input factors of groups of {}", length), make);
+  } else {
+    own_ = make();
+  }
+}
+
+}  // namespace daq

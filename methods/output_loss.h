@@ -1,0 +1,131 @@
+#pragma once
+#include <array>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "methods/codebook.h"
+#include "methods/encode.h"
+#include "methods/input_factor.h"
+
+namespace daq {
+
+// A scale and zero-point while they are searched for; RangeResult rounds them to float.
+struct GridPoint {
+  double scale = 1;
+  double zero_point = 0;
+
+  bool operator==(const GridPoint&) const = default;
+};
+
+// True if a grid can be stored: rounded to float its scale is a positive normal number and all its
+// values are finite.
+bool IsStorable(const GridPoint& point, const Codebook& book);
+
+// What an OutputLoss may weigh beside the outputs, both empty or a number a weight:
+// sum of square[i] (w'_i - w_i)^2 + 2 linear[i] (w'_i - w_i).
+struct WeightTerms {
+  std::span<const double> square = {};  // >= 0
+  std::span<const double> linear = {};
+};
+
+// The output error of one group of weights w as a function of its scale and zero-point:
+//     loss(s, z) = |R (w' - w)|^2 + the WeightTerms,  w' = the nearest grid values
+//     (methods/encode.h)
+// where R factors the group's inputs (InputFactor), so that |R e|^2 is the mean over tokens of the
+// squared output error. In double; equal to multiplying the inputs with w' - w up to rounding, but
+// far cheaper (docs/daq.md): weights are sorted and R's columns summed up in that order, once; then
+// the output of all weights with codes up to k is one of those sums, and a loss takes as many rows
+// as there are codes, not weights.
+//
+// Keeps a current point, from which near points cost less still: fewer rows where few weights
+// change their code, none where no weight does. Reused from group to group; one thread's.
+class OutputLoss {
+ public:
+  explicit OutputLoss(const Codebook& book);
+
+  // Turns to another group. `weights`, not all equal and finite, and `factor` and `terms`
+  // must stay as they are until the next call. There is no current point yet.
+  void Prepare(std::span<const float> weights, const InputFactor& factor,
+               const WeightTerms& terms = {});
+
+  // Makes `point`, which IsStorable, the current one.
+  void MoveTo(const GridPoint& point);
+
+  const GridPoint& point() const { return point_; }
+  double loss() const { return loss_; }  // at point()
+
+  // The loss at `point`, or any number > bound where it is greater than bound: infinite where
+  // `point` is not storable. Never a number > bound where the loss is not. Needs a current point.
+  double At(const GridPoint& point, double bound);
+
+ private:
+  static constexpr Index kBlock = InputFactor::kBlock;
+  static constexpr std::size_t kMostEnds = 255;
+
+  // A summed-up row and its factor.
+  struct Term {
+    Index end;
+    double factor;
+  };
+
+  // ends[k] = the number of weights with codes up to k at `point`.
+  void FindEnds(const GridPoint& point, std::span<Index> ends);
+  Index CountUpTo(float threshold) const;
+  double TermsAt(const GridPoint& point, std::span<const Index> ends) const;
+  double FromCodes(const GridPoint& point, double bound, double start);
+  double FromDifferences(const GridPoint& point, double bound, double start) const;
+  double WithSameCodes(const GridPoint& point) const;
+  // Fills sum_: all weights' codes, as terms; returns the factor of the whole sum of R's columns.
+  double CollectTerms(std::span<const Index> ends);
+  void SortWeights();
+  void SumColumns();
+  void SumWeightTerms();
+
+  const double* Prefix(Index block, Index end) const {
+    return prefix_.data() + (block * (count_ + 1) + end) * kBlock;  // Eigen's storage is aligned
+  }
+
+  Encoder encoder_;
+  Codebook book_;
+  std::vector<double> values_;
+  std::size_t end_count_;  // codes - 1
+
+  // The group.
+  const InputFactor* factor_ = nullptr;
+  WeightTerms terms_;
+  std::span<const float> weights_;
+  Index count_ = 0;
+  Index blocks_ = 0;
+  std::vector<std::uint64_t> keys_;  // for sorting
+  std::vector<Index> order_;         // of the sorted weights
+  std::vector<float> sorted_;
+  std::vector<Index> bucket_begin_;  // buckets of equal width over [lowest, highest]
+  double buckets_per_unit_ = 0;
+  MatrixD prefix_;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
+  MatrixD target_;  // R w, [blocks, kBlock]
+  bool has_terms_ = false;
+  std::vector<std::array<double, 4>> term_prefix_;  // sums of square * {1, w, w^2} and linear
+  double linear_target_ = 0;                        // sum of linear * w
+
+  // The current point: R q and R (w' - w) with q the code values, and their products.
+  GridPoint point_;
+  double loss_ = 0;
+  double output_loss_ = 0;  // loss_ without the WeightTerms
+  std::array<Index, kMostEnds> ends_;
+  MatrixD codes_;  // [blocks, kBlock]
+  MatrixD error_;  // [blocks, kBlock]
+  double error_codes_ = 0;
+  double error_ones_ = 0;
+  double codes_codes_ = 0;
+  double codes_ones_ = 0;
+  double ones_ones_ = 0;
+
+  // The point that is looked at.
+  std::array<float, kMostEnds> thresholds_;
+  std::array<Index, kMostEnds> probe_ends_;
+  std::vector<Term> sum_;
+  std::vector<Term> changes_;
+};
+
+}  // namespace daq
