@@ -67,11 +67,11 @@ std::string ReadLabel(const YamlValue& value) {
   return text;
 }
 
-Format ReadFormat(const YamlValue& value) {
+Format ReadFormat(const YamlValue& value, std::optional<bool> usually_symmetric) {
   Format format;
   if (value.IsScalar()) {
     const std::string_view name = value.Name(CodebookNames());
-    format.symmetric = SymmetricByDefault(name);
+    format.symmetric = usually_symmetric.value_or(SymmetricByDefault(name));
     format.codebook = *FindCodebook(name, format.symmetric);
     return format;
   }
@@ -84,10 +84,13 @@ Format ReadFormat(const YamlValue& value) {
   if (group) format.group_size = ReadGroup(*group);
   if (codebook.IsMap()) {
     format.codebook = ReadCustomCodebook(codebook);
-    format.symmetric = symmetric ? symmetric->Bool() : SymmetricByDefault(format.codebook.name);
+    format.symmetric = symmetric
+                           ? symmetric->Bool()
+                           : usually_symmetric.value_or(SymmetricByDefault(format.codebook.name));
   } else {
     const std::string_view name = codebook.Name(CodebookNames());
-    format.symmetric = symmetric ? symmetric->Bool() : SymmetricByDefault(name);
+    format.symmetric =
+        symmetric ? symmetric->Bool() : usually_symmetric.value_or(SymmetricByDefault(name));
     format.codebook = *FindCodebook(name, format.symmetric);
   }
   map.Finish("in a format");

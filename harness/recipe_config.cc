@@ -145,7 +145,8 @@ Recipe ReadRecipe(const YamlValue& value) {
   }
   const YamlValue format =
       map.Get("format", "a format such as nf4 or {codebook: int4, group: 128}");
-  recipe.format = ReadFormat(format);
+  const Preset* preset = FindPreset(recipe.method);
+  recipe.format = ReadFormat(format, preset ? preset->symmetric : std::nullopt);
   map.Finish("in a recipe");
   CheckParts(value, format, recipe);
   return recipe;

@@ -1,4 +1,6 @@
 #pragma once
+#include <optional>
+
 #include "harness/yaml_value.h"
 #include "methods/recipe.h"
 
@@ -10,7 +12,9 @@ namespace daq {
 Recipe ReadRecipe(const YamlValue& value);
 
 // `format:` of a recipe: a code book's name, or {codebook, group, symmetric}.
-Format ReadFormat(const YamlValue& value);
+// usually_symmetric: what holds where it does not say, if the method has a rule of its own; else
+// the code book's.
+Format ReadFormat(const YamlValue& value, std::optional<bool> usually_symmetric = {});
 
 // A name that can stand in tables, file names and CSV: 1 to 64 letters, digits and . _ + -.
 std::string ReadLabel(const YamlValue& value);

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -52,6 +53,8 @@ struct Preset {
   std::string_view rounding;
   Settings rounding_settings = {};
   Propagation propagation = Propagation::kFullPrecision;
+  // Whether formats are symmetric where a config does not say; nothing: as is usual for the book.
+  std::optional<bool> symmetric = {};
   std::string_view source;  // whose definition this is
 };
 
