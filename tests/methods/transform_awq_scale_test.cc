@@ -216,8 +216,13 @@ TEST_F(AwqScaleTest, ChannelsWithoutActivationGetTheSmallestScale) {
   EXPECT_TRUE((s.array() > 0).all() && s.allFinite());
   EXPECT_TRUE(block.block.layers[kQuery].weight.allFinite());
   EXPECT_EQ(block.block.norms[0][17], 0);
-  EXPECT_GT(diagnostics.at("q_proj").at("awq_scale.ratio"), 0);
+  const double ratio = diagnostics.at("q_proj").at("awq_scale.ratio");
+  EXPECT_GT(ratio, 0);
   EXPECT_EQ(s.minCoeff(), s[17]);
+  // 1e-4 before centring, against the largest channel's mean |x|^ratio; a few roundings of float32.
+  const double largest = std::pow(block.statistics[0].mean_absolute().maxCoeff(), ratio);
+  EXPECT_NEAR(static_cast<double>(s[17]) / static_cast<double>(s.maxCoeff()) * largest, 1e-4,
+              1e-4 * 1e-6);
   // No activation at all: every ratio gives the same scale, 1 after centring, and no error.
   TinyBlock dead(40, 64, 76);
   dead.statistics[3] = StatisticsOf(MatrixF::Zero(40, 128));
