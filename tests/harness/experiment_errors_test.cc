@@ -1,11 +1,13 @@
 // The exact message of each kind of mistake in a config.
 #include <gtest/gtest.h>
 
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "harness/parse_experiment.h"
+#include "methods/registry.h"
 #include "tests/support/text_files.h"
 
 namespace daq {
@@ -13,6 +15,15 @@ namespace {
 
 std::string ErrorOf(const std::string& text) {
   return MessageOf([&] { ParseExperiment(text, "x.yaml"); });
+}
+
+// "nearest", "one of minmax, mse": what is registered, in its order.
+template <typename Part>
+std::string NamesOf(std::span<const PartEntry<Part>> entries) {
+  std::string names;
+  for (const PartEntry<Part>& entry : entries)
+    names.append(names.empty() ? "" : ", ").append(entry.name);
+  return entries.size() == 1 ? names : "one of " + names;
 }
 
 using Cases = std::vector<std::pair<std::string, std::string>>;
@@ -171,6 +182,7 @@ std::string RecipeError(const std::string& recipe) {
 }
 
 TEST(ExperimentErrorTest, Recipes) {
+  const std::string ranges = NamesOf(Ranges());
   const std::string shape = "fp16 or a map such as {method: rtn, format: nf4}";
   const std::string methods = "one of fp16, rtn, rtn-gptq, rtn-daq, mse";
   const std::string expects_settings =
@@ -210,17 +222,19 @@ TEST(ExperimentErrorTest, Recipes) {
       {"{method: rtn, range: {include_zero: yes}, format: nf4}",
        "x.yaml:5: recipes[1].range.include_zero: expected true or false, found \"yes\""},
       {"{range: minmax, format: nf4}",
-       "x.yaml:5: recipes[1].rounding: expected nearest, found nothing"},
+       "x.yaml:5: recipes[1].rounding: expected " + NamesOf(Roundings()) + ", found nothing"},
       {"{rounding: nearest, format: nf4}",
-       "x.yaml:5: recipes[1].range: expected one of minmax, mse, found nothing"},
-      {"{range: max, rounding: nearest, format: nf4}",
-       "x.yaml:5: recipes[1].range: expected one of minmax, mse, found \"max\" (did you mean "
-       "minmax?)"},
+       "x.yaml:5: recipes[1].range: expected " + ranges + ", found nothing"},
+      {"{range: max, rounding: nearest, format: nf4}", "x.yaml:5: recipes[1].range: expected " +
+                                                           ranges +
+                                                           ", found \"max\" (did you mean "
+                                                           "minmax?)"},
       {"{range: {grid_points: 5}, rounding: nearest, format: nf4}",
-       "x.yaml:5: recipes[1].range.name: expected one of minmax, mse, found nothing"},
+       "x.yaml:5: recipes[1].range.name: expected " + ranges + ", found nothing"},
       {"{range: {name: mes, grid_points: 5}, rounding: nearest, format: nf4}",
-       "x.yaml:5: recipes[1].range.name: expected one of minmax, mse, found \"mes\" (did you mean "
-       "mse?)"},
+       "x.yaml:5: recipes[1].range.name: expected " + ranges +
+           ", found \"mes\" (did you mean "
+           "mse?)"},
       {"{range: {name: minmax, grid_points: 5}, rounding: nearest, format: nf4}",
        "x.yaml:5: recipes[1].range.grid_points: expected one of name, round_zero_point, "
        "include_zero, found "
@@ -232,7 +246,8 @@ TEST(ExperimentErrorTest, Recipes) {
       {"{range: {name: mse, norm: .nan}, rounding: nearest, format: nf4}",
        "x.yaml:5: recipes[1].range.norm: expected a number from 1 to 10, found \".nan\""},
       {"{transform: hadamard, range: mse, rounding: nearest, format: nf4}",
-       "x.yaml:5: recipes[1].transform: expected none, found \"hadamard\""},
+       "x.yaml:5: recipes[1].transform: expected " + NamesOf(Transforms()) +
+           ", found \"hadamard\""},
   };
   for (const auto& [recipe, message] : cases) EXPECT_EQ(RecipeError(recipe), message) << recipe;
 }

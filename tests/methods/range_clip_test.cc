@@ -9,6 +9,7 @@
 #include "methods/quantize_layer.h"
 #include "methods/range.h"
 #include "methods/registry.h"
+#include "tests/methods/authors_quantizer.h"
 #include "tests/methods/matrices.h"
 #include "tests/support/input_error.h"
 
@@ -52,39 +53,6 @@ MatrixF Activations(Index tokens, Index features, std::uint64_t seed) {
   inputs.col(features - 2) *= 8.0F;
   inputs.col(7).setZero();
   return inputs;
-}
-
-// llm-awq's pseudo_quantize_tensor of one group, and the DAQ release's for other books, literally:
-// grids in float32, codes by rounding w / s and by comparing with midpoints.
-std::vector<float> PseudoQuantize(const std::vector<float>& w, const Format& format) {
-  const float highest = *std::max_element(w.begin(), w.end());
-  const float lowest = *std::min_element(w.begin(), w.end());
-  const std::vector<float>& codes = format.codebook.values;
-  std::vector<float> result;
-  if (format.codebook.integer && !format.symmetric) {
-    const float scale = std::max(highest - lowest, 1e-5F) / codes.back();
-    const float zero = std::clamp(-std::nearbyint(lowest / scale), 0.0F, codes.back());
-    for (const float x : w) {
-      const float code = std::clamp(std::nearbyint(x / scale) + zero, 0.0F, codes.back());
-      result.push_back((code - zero) * scale);
-    }
-    return result;
-  }
-  float scale = (highest - lowest) / (codes.back() - codes.front());
-  float zero = codes.back() - highest / scale;
-  if (format.symmetric) {
-    const float largest = std::max(std::abs(highest), std::abs(lowest));
-    scale = (format.codebook.integer ? std::max(largest, 1e-5F) : largest) /
-            std::min(codes.back(), format.codebook.integer ? codes.back() : -codes.front());
-    zero = 0;
-  }
-  for (const float x : w) {
-    std::size_t code = 0;
-    const float u = x / scale + zero;
-    while (code + 1 < codes.size() && u > (codes[code] + codes[code + 1]) / 2) ++code;
-    result.push_back((codes[code] - zero) * scale);
-  }
-  return result;
 }
 
 // The error of every factor of llm-awq's auto_clip_layer on one group, in double.
@@ -147,18 +115,6 @@ int ExpectLeastErrors(const RangeResult& result, const MatrixF& weight, const Ma
   EXPECT_NEAR(result.diagnostics.at("clip.loss_start"), start / groups, 1e-5 * start / groups);
   EXPECT_NEAR(result.diagnostics.at("clip.loss_end"), end / groups, 1e-5 * end / groups);
   return clipped;
-}
-
-// Formats that the authors' code has: asymmetric and symmetric integers and floating-point books.
-std::vector<Format> AuthorsFormats(Index group_size) {
-  std::vector<Format> formats;
-  for (const std::string_view name : {"int2", "int3", "int4", "int8", "nf4", "fp4_e2m1_release"}) {
-    for (const bool symmetric : {false, true}) {
-      formats.push_back(
-          {.codebook = BuiltIn(name, symmetric), .symmetric = symmetric, .group_size = group_size});
-    }
-  }
-  return formats;
 }
 
 TEST_F(ClipRangeTest, FindsTheLeastErrorOfThePlainSearch) {
