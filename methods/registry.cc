@@ -14,6 +14,8 @@ std::span<const SettingSpec> MseSettings();
 std::unique_ptr<Range> MakeMse(const Settings& settings);
 std::span<const SettingSpec> DaqSettings();
 std::unique_ptr<Range> MakeDaq(const Settings& settings);
+std::span<const SettingSpec> DaqPlusSettings();
+std::unique_ptr<Range> MakeDaqPlus(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 
 namespace {
@@ -29,6 +31,8 @@ constexpr PartEntry<Range> kRanges[] = {
     {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
     {"daq", "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search",
      DaqSettings, MakeDaq},
+    {"daq_plus", "DAQ's objective with a penalty, a wider search and groups solved jointly",
+     DaqPlusSettings, MakeDaqPlus},
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {

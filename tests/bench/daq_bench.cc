@@ -69,6 +69,24 @@ void BM_Search(benchmark::State& state) {
   state.counters["half_steps"] = half_steps / static_cast<double>(pieces.count());
 }
 
+// daq_plus with its default settings, DAQ's own search included.
+void BM_Plus(benchmark::State& state) {
+  const Problem problem = MakeProblem(state);
+  ThreadPool pool(1);
+  const LayerStatistics statistics(problem.inputs, &pool);
+  const LayerContext layer{.name = "bench", .statistics = &statistics, .pool = &pool};
+  const PartEntry<Range>& entry = *FindPart(Ranges(), "daq_plus");
+  const std::unique_ptr<Range> range = entry.make(DefaultSettings(entry.settings()));
+  RangeResult result = range->Find(problem.weight, problem.format, layer);  // makes the factors
+  for (auto _ : state) result = range->Find(problem.weight, problem.format, layer);
+  const double groups = static_cast<double>(result.grid.scale.size());
+  state.counters["seconds_per_group"] = benchmark::Counter(
+      groups, benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  // Of the loss that it minimises, in parts of DAQ's.
+  state.counters["loss_ratio"] =
+      result.diagnostics.at("daq_plus.loss_end") / result.diagnostics.at("daq_plus.loss_daq");
+}
+
 // The factor, once for each input of a block.
 void BM_Factor(benchmark::State& state) {
   const Problem problem = MakeProblem(state);
@@ -109,6 +127,7 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
 
 BENCHMARK(BM_DenseEvaluation)->Apply(Shapes);
 BENCHMARK(BM_Search)->Apply(Shapes);
+BENCHMARK(BM_Plus)->Apply(Shapes);
 BENCHMARK(BM_Factor)->Apply(Shapes);
 
 }  // namespace
