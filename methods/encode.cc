@@ -20,17 +20,20 @@ constexpr std::size_t kMostThresholds = 255;
 // With a larger zero-point than this the direct formula's guess could be more than one code off.
 constexpr double kLargestDirectZeroPoint = 1e9;
 
-// The largest float <= value. value is finite, or so large that its float is infinite.
+// The largest float <= value. value is finite, or so large that its float is infinite. Without a
+// branch, which would be as hard to predict as rounding is: this runs for every threshold of every
+// grid that a search looks at.
 float RoundDown(double value) {
-  constexpr float kLargest = std::numeric_limits<float>::max();
-  if (value >= static_cast<double>(kLargest)) return kLargest;  // no weight lies above it
-  const auto nearest = static_cast<float>(value);
-  if (static_cast<double>(nearest) <= value) return nearest;
-  // One step towards minus infinity, on the bits: std::nextafter is a library call and this runs
-  // per threshold.
-  if (nearest == 0.0F) return -std::numeric_limits<float>::denorm_min();
-  const auto bits = std::bit_cast<std::uint32_t>(nearest);
-  return std::bit_cast<float>(nearest > 0.0F ? bits - 1 : bits + 1);
+  constexpr std::int32_t kMagnitude = 0x7fffffff;
+  // No weight lies above the largest float.
+  const double bounded = std::min(value, static_cast<double>(std::numeric_limits<float>::max()));
+  const auto nearest = static_cast<float>(bounded);
+  const auto bits = std::bit_cast<std::int32_t>(nearest);
+  // As integers in the order of the floats one step down is 1 less. Only below zero can the nearest
+  // float 0 be too large, and then it is -0, one above the smallest negative.
+  std::int32_t ordered = bits ^ ((bits >> 31) & kMagnitude);
+  ordered -= static_cast<double>(nearest) > bounded ? 1 : 0;
+  return std::bit_cast<float>(ordered ^ ((ordered >> 31) & kMagnitude));
 }
 
 // Calls body(in, out) for each kBlock weights; the last block is filled up with zeros.

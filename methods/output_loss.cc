@@ -16,8 +16,6 @@ constexpr Index kBlock = InputFactor::kBlock;
 constexpr std::size_t kBlockSize = static_cast<std::size_t>(kBlock);
 using Block = std::array<double, kBlockSize>;
 
-constexpr Index kBucketsPerWeight = 4;
-constexpr Index kMostWalked = 16;    // weights of a bucket passed one by one; more are bisected
 constexpr Index kPrefetchAhead = 8;  // columns of R, whose order the processor cannot foresee
 
 // Order by value, then by index: the same order every time.
@@ -102,18 +100,7 @@ void OutputLoss::SortWeights() {
     order_[i] = static_cast<Index>(keys_[i] & 0xffffffffU);
     sorted_[i] = weights_[static_cast<std::size_t>(order_[i])];
   }
-  const Index buckets = kBucketsPerWeight * count_;
-  const auto lowest = static_cast<double>(sorted_.front());
-  const double length = static_cast<double>(sorted_.back()) - lowest;
-  DAQ_CHECK(length > 0, "weights that are not all equal");
-  buckets_per_unit_ = static_cast<double>(buckets) / length;
-  bucket_begin_.assign(static_cast<std::size_t>(buckets) + 2, count_);
-  Index next = 0;  // first bucket without a begin
-  for (Index i = 0; i < count_; ++i) {
-    const double distance = static_cast<double>(sorted_[static_cast<std::size_t>(i)]) - lowest;
-    const auto bucket = static_cast<Index>(distance * buckets_per_unit_);
-    for (; next <= bucket; ++next) bucket_begin_[static_cast<std::size_t>(next)] = i;
-  }
+  DAQ_CHECK(sorted_.front() < sorted_.back(), "weights that are not all equal");
 }
 
 void OutputLoss::SumColumns() {
@@ -166,28 +153,40 @@ void OutputLoss::SumWeightTerms() {
   }
 }
 
-Index OutputLoss::CountUpTo(float threshold) const {
-  if (threshold < sorted_.front()) return 0;
-  if (threshold >= sorted_.back()) return count_;
-  // A weight's bucket does not decrease with it, so those of lower buckets lie below the threshold
-  // and those of higher ones above.
-  const double distance = static_cast<double>(threshold) - static_cast<double>(sorted_.front());
-  const auto bucket = static_cast<std::size_t>(distance * buckets_per_unit_);
-  const Index begin = bucket_begin_[bucket];
-  const Index end = bucket_begin_[bucket + 1];
-  if (end - begin > kMostWalked) {
-    return std::upper_bound(sorted_.begin() + begin, sorted_.begin() + end, threshold) -
-           sorted_.begin();
+// Bisection of all thresholds in step, without a branch: none could be foreseen, and side by side
+// the look-ups need not wait for each other.
+void OutputLoss::CountUpTo(std::span<const float> thresholds,
+                           std::span<std::int32_t> counts) const {
+  std::fill(counts.begin(), counts.end(), 0);
+  const float* sorted = sorted_.data();
+  auto left = static_cast<std::int32_t>(count_);
+  while (left > 1) {
+    const std::int32_t half = left / 2;
+    for (std::size_t k = 0; k < counts.size(); ++k) {
+      const auto at_most = static_cast<std::int32_t>(sorted[counts[k] + half - 1] <= thresholds[k]);
+      counts[k] += half & -at_most;
+    }
+    left -= half;
   }
-  Index i = begin;
-  while (i < end && sorted_[static_cast<std::size_t>(i)] <= threshold) ++i;
-  return i;
+  for (std::size_t k = 0; k < counts.size(); ++k)
+    counts[k] += static_cast<std::int32_t>(sorted[counts[k]] <= thresholds[k]);
 }
 
-void OutputLoss::FindEnds(const GridPoint& point, std::span<Index> ends) {
-  const std::span<float> thresholds(thresholds_.data(), end_count_);
-  encoder_.Thresholds(point.scale, point.zero_point, thresholds);
-  for (std::size_t k = 0; k < end_count_; ++k) ends[k] = CountUpTo(thresholds[k]);
+void OutputLoss::FindThresholds(const GridPoint& point) {
+  encoder_.Thresholds(point.scale, point.zero_point,
+                      std::span<float>(thresholds_.data(), end_count_));
+}
+
+// Most steps of a search move few ends or none. This is a short loop without a branch; finding an
+// end anew is a search with several.
+bool OutputLoss::SameCodes() {
+  std::int32_t moved = 0;
+  for (std::size_t k = 0; k < end_count_; ++k) {
+    is_moved_[k] = static_cast<std::int32_t>(thresholds_[k] < weight_before_[k]) |
+                   static_cast<std::int32_t>(thresholds_[k] >= weight_behind_[k]);
+    moved |= is_moved_[k];
+  }
+  return moved == 0;
 }
 
 double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) const {
@@ -228,7 +227,15 @@ double OutputLoss::CollectTerms(std::span<const Index> ends) {
 void OutputLoss::MoveTo(const GridPoint& point) {
   DAQ_CHECK(IsStorable(point, book_), "a grid that can be stored");
   point_ = point;
-  FindEnds(point, std::span(ends_).first(end_count_));
+  FindThresholds(point);
+  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  CountUpTo(std::span(thresholds_).first(end_count_), std::span(counts_).first(end_count_));
+  for (std::size_t k = 0; k < end_count_; ++k) {
+    ends_[k] = counts_[k];
+    const auto end = static_cast<std::size_t>(ends_[k]);
+    weight_before_[k] = end == 0 ? -kInfinity : sorted_[end - 1];
+    weight_behind_[k] = ends_[k] == count_ ? kInfinity : sorted_[end];
+  }
   const double whole = CollectTerms(std::span(ends_).first(end_count_));
   const double offset = point.scale * point.zero_point;
   output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = ones_ones_ = 0;
@@ -258,17 +265,29 @@ void OutputLoss::MoveTo(const GridPoint& point) {
 
 double OutputLoss::At(const GridPoint& point, double bound) {
   if (!IsStorable(point, book_)) return std::numeric_limits<double>::infinity();
-  const std::span<Index> ends = std::span(probe_ends_).first(end_count_);
-  FindEnds(point, ends);
-  const double start = has_terms_ ? TermsAt(point, ends) : 0;
-  changes_.clear();
+  FindThresholds(point);
+  if (SameCodes()) {
+    const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
+    return start + WithSameCodes(point);
+  }
+  // The thresholds that pass a weight, gathered at the front.
+  std::size_t moved = 0;
   for (std::size_t k = 0; k < end_count_; ++k) {
-    if (ends[k] == ends_[k]) continue;
+    thresholds_[moved] = thresholds_[k];
+    moved += static_cast<std::size_t>(is_moved_[k]);
+  }
+  CountUpTo(std::span(thresholds_).first(moved), std::span(counts_).first(moved));
+  changes_.clear();
+  moved = 0;
+  for (std::size_t k = 0; k < end_count_; ++k) {
+    probe_ends_[k] = ends_[k];
+    if (is_moved_[k] == 0) continue;
+    probe_ends_[k] = counts_[moved++];
     const double step = values_[k] - values_[k + 1];
-    changes_.push_back({.end = ends[k], .factor = step});
+    changes_.push_back({.end = probe_ends_[k], .factor = step});
     changes_.push_back({.end = ends_[k], .factor = -step});
   }
-  if (changes_.empty()) return start + WithSameCodes(point);
+  const double start = has_terms_ ? TermsAt(point, std::span(probe_ends_).first(end_count_)) : 0;
   // A difference reads two rows a change and three vectors of the current point.
   if (changes_.size() < end_count_) {
     FillUpToFour(&changes_);

@@ -69,10 +69,12 @@ class OutputLoss {
     double factor;
   };
 
-  // ends[k] = the number of weights with codes up to k at `point`.
-  void FindEnds(const GridPoint& point, std::span<Index> ends);
-  Index CountUpTo(float threshold) const;
+  // The thresholds at `point` into thresholds_.
+  void FindThresholds(const GridPoint& point);
+  // counts[k] = the number of weights <= thresholds[k].
+  void CountUpTo(std::span<const float> thresholds, std::span<std::int32_t> counts) const;
   double TermsAt(const GridPoint& point, std::span<const Index> ends) const;
+  bool SameCodes();  // at thresholds_ as at point_? Fills is_moved_.
   double FromCodes(const GridPoint& point, double bound, double start);
   double FromDifferences(const GridPoint& point, double bound, double start) const;
   double WithSameCodes(const GridPoint& point) const;
@@ -100,8 +102,6 @@ class OutputLoss {
   std::vector<std::uint64_t> keys_;  // for sorting
   std::vector<Index> order_;         // of the sorted weights
   std::vector<float> sorted_;
-  std::vector<Index> bucket_begin_;  // buckets of equal width over [lowest, highest]
-  double buckets_per_unit_ = 0;
   MatrixD prefix_;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
   MatrixD target_;  // R w, [blocks, kBlock]
   bool has_terms_ = false;
@@ -111,8 +111,12 @@ class OutputLoss {
   // The current point: R q and R (w' - w) with q the code values, and their products.
   GridPoint point_;
   double loss_ = 0;
-  double output_loss_ = 0;  // loss_ without the WeightTerms
-  std::array<Index, kMostEnds> ends_;
+  double output_loss_ = 0;             // loss_ without the WeightTerms
+  std::array<Index, kMostEnds> ends_;  // ends_[k]: the number of weights with codes up to k
+  // The weights before and behind each end: it stays as it is while its threshold is >= the one and
+  // < the other.
+  std::array<float, kMostEnds> weight_before_;
+  std::array<float, kMostEnds> weight_behind_;
   MatrixD codes_;  // [blocks, kBlock]
   MatrixD error_;  // [blocks, kBlock]
   double error_codes_ = 0;
@@ -124,6 +128,8 @@ class OutputLoss {
   // The point that is looked at.
   std::array<float, kMostEnds> thresholds_;
   std::array<Index, kMostEnds> probe_ends_;
+  std::array<std::int32_t, kMostEnds> is_moved_;
+  std::array<std::int32_t, kMostEnds> counts_;
   std::vector<Term> sum_;
   std::vector<Term> changes_;
 };

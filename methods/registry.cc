@@ -18,6 +18,8 @@ std::span<const SettingSpec> ClipSettings();
 std::unique_ptr<Range> MakeClip(const Settings& settings);
 std::span<const SettingSpec> DaqSettings();
 std::unique_ptr<Range> MakeDaq(const Settings& settings);
+std::span<const SettingSpec> DaqPlusSettings();
+std::unique_ptr<Range> MakeDaqPlus(const Settings& settings);
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
 std::span<const SettingSpec> GptqSettings();
 std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
@@ -41,6 +43,8 @@ constexpr PartEntry<Range> kRanges[] = {
      ClipSettings, MakeClip},
     {"daq", "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search",
      DaqSettings, MakeDaq},
+    {"daq_plus", "DAQ's objective with a penalty, a wider search and groups solved jointly",
+     DaqPlusSettings, MakeDaqPlus},
 };
 
 constexpr PartEntry<Rounding> kRoundings[] = {

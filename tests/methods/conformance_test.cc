@@ -41,15 +41,32 @@ std::vector<Combination> AllCombinations() {
   return combinations;
 }
 
+// Searches are cut short where a range has these settings: what is asked here does not depend on
+// how far they come.
+Settings ShortSearch(const PartEntry<Range>& range) {
+  const Settings shorter = {{"epochs", std::int64_t{3}},
+                            {"iterations", std::int64_t{20}},
+                            {"grid_scales", std::int64_t{6}},
+                            {"grid_zero_points", std::int64_t{5}},
+                            {"local_steps", std::int64_t{40}}};
+  Settings overrides;
+  for (const SettingSpec& spec : range.settings()) {
+    const auto found = shorter.find(spec.name);
+    if (found != shorter.end()) overrides.insert(*found);
+  }
+  return overrides;
+}
+
 class Conformance : public testing::TestWithParam<Combination> {
  protected:
   static void SetUpTestSuite() { SetUpBlas(); }
 
   static RecipeParts Parts(const Format& format) {
+    const PartEntry<Range>& range = *FindPart(Ranges(), GetParam().range);
     return MakeParts({.method = "custom",
                       .full_precision = false,
                       .transform = ChoosePart(*FindPart(Transforms(), "none"), {}),
-                      .range = ChoosePart(*FindPart(Ranges(), GetParam().range), {}),
+                      .range = ChoosePart(range, ShortSearch(range)),
                       .rounding = ChoosePart(*FindPart(Roundings(), GetParam().rounding), {}),
                       .format = format});
   }
@@ -225,6 +242,9 @@ TEST_P(Conformance, NegatingMirrorsSymmetricBooks) {
     const bool mirrored = std::equal(values.begin(), values.end(), values.rbegin(),
                                      [](float a, float b) { return a == -b; });
     if (!format.symmetric || !mirrored) return;
+    // What weighs outputs adds up the same numbers in another order for negated weights, and a
+    // search decides by its last digits.
+    if (Parts(format).range->needs_statistics()) return;
     EXPECT_EQ(Restored(Quantize(-weight, format)), -Restored(Quantize(weight, format)));
   });
 }
