@@ -31,12 +31,12 @@ const CalibrationProtocol* FindCalibrationProtocol(std::string_view id);  // nul
 
 // Which windows to make; the keys that the protocol has are set.
 struct CalibrationWindowRequest {
-  std::string protocol;              // an id of CalibrationProtocols()
-  std::filesystem::path file;        // a text as ReadTextRows takes it or, for `ids`, .json
-  std::optional<Index> windows;      // >= 1
-  std::optional<Index> documents;    // >= 1
-  Index window_tokens = 512;         // >= 2
-  std::optional<std::int64_t> seed;  // >= 0
+  std::string protocol;                   // an id of CalibrationProtocols()
+  std::filesystem::path file;             // a text as ReadTextRows takes it or, for `ids`, .json
+  std::optional<Index> windows;           // >= 1
+  std::optional<Index> documents;         // >= 1
+  Index window_tokens = 512;              // >= 2
+  std::optional<std::int64_t> seed = {};  // >= 0
 };
 
 // The windows of a protocol. Sizes are nested: First(k) equals what a request of k windows gives by
