@@ -39,6 +39,12 @@ std::string Sha256::HexDigest() {
   return hex;
 }
 
+std::string Sha256::HexDigestSoFar() const {
+  Sha256 copy;
+  DAQ_CHECK(EVP_MD_CTX_copy_ex(copy.state_->context, state_->context) == 1, "SHA-256 copy");
+  return copy.HexDigest();
+}
+
 std::string Sha256Hex(std::span<const std::byte> bytes) {
   Sha256 hash;
   hash.Update(bytes);

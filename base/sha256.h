@@ -21,6 +21,9 @@ class Sha256 {
   // 64 lower-case hexadecimal digits. Ends the stream: no further Update.
   std::string HexDigest();
 
+  // The digest of what was given so far; the stream goes on.
+  std::string HexDigestSoFar() const;
+
  private:
   struct State;
   std::unique_ptr<State> state_;

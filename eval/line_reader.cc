@@ -1,11 +1,6 @@
 #include "eval/line_reader.h"
 
-#include <fmt/format.h>
-#include <zlib.h>
-
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -13,11 +8,9 @@
 
 namespace daq {
 
-// zlib's gz functions read plain files too, so that one path serves both.
 struct LineReader::State {
   std::string name;
-  bool gzip = false;
-  gzFile file = nullptr;
+  std::unique_ptr<ByteSource> source;
   std::string pending;  // read, and not yet given out from `begin` on
   std::size_t begin = 0;
   int line_number = 0;
@@ -25,26 +18,16 @@ struct LineReader::State {
 
   // Reads one more piece into `pending`; sets `ended` when there is none.
   void Fill() {
-    constexpr unsigned kPiece = 1U << 18U;
+    constexpr std::size_t kPiece = std::size_t{1} << 18U;
     pending.erase(0, begin);
     begin = 0;
     const std::size_t size = pending.size();
     pending.resize(size + kPiece);
-    const int count = gzread(file, pending.data() + size, kPiece);
-    pending.resize(size + static_cast<std::size_t>(count > 0 ? count : 0));
-    int status = Z_OK;
-    std::string_view reason = gzerror(file, &status);
-    if (reason.starts_with(name + ": ")) reason.remove_prefix(name.size() + 2);
-    if (status == Z_ERRNO) Throw(std::strerror(errno));
-    // Z_BUF_ERROR: the file ends inside a gzip stream. gzread gives what it could unpack before.
-    if (status == Z_BUF_ERROR) Throw("the gzip data ends early: the file is truncated");
-    if (count < 0 || (status != Z_OK && status != Z_STREAM_END))
-      Throw(fmt::format("damaged gzip data: {}", reason));
-    if (gzip && gzdirect(file) != 0)
-      throw InputError({name}, "expected gzip data, found something else");
-    if (!gzip && gzdirect(file) == 0)
-      throw InputError({name}, "expected text, found gzip data: its name must end in .gz");
-    if (count == 0) ended = true;
+    const ByteSource::Piece piece = source->Read(std::span(pending).subspan(size));
+    pending.resize(size + piece.bytes);
+    if (!piece.wrong_kind.empty()) throw InputError({name}, piece.wrong_kind);
+    if (!piece.damage.empty()) Throw(piece.damage);
+    if (piece.bytes == 0) ended = true;
   }
 
   // The error lies in the line that follows all that could be read.
@@ -54,22 +37,13 @@ struct LineReader::State {
   }
 };
 
-LineReader::LineReader(const std::filesystem::path& path, bool gzip)
+LineReader::LineReader(const std::filesystem::path& path, Packing packing)
     : state_(std::make_unique<State>()) {
   state_->name = path.string();
-  state_->gzip = gzip;
-  if (std::filesystem::is_directory(path))
-    throw InputError({path.string()}, "this is a folder, expected a file");
-  errno = 0;
-  state_->file = gzopen(path.c_str(), "rb");
-  if (state_->file == nullptr)
-    throw InputError({path.string()}, std::strerror(errno == 0 ? ENOMEM : errno));
-  gzbuffer(state_->file, 1U << 17U);
+  state_->source = OpenBytes(path, packing);
 }
 
-LineReader::~LineReader() {
-  if (state_->file != nullptr) gzclose_r(state_->file);
-}
+LineReader::~LineReader() = default;
 
 bool LineReader::Next(std::string_view& line) {
   State& state = *state_;

@@ -49,18 +49,6 @@ TokenWindows MakeC4New(const WindowRequest& request, const EncodeText& encode) {
   return windows;
 }
 
-void CheckIds(const TokenWindows& windows, Index vocab_size) {
-  for (std::size_t at = 0; at < windows.ids.size(); ++at) {
-    const TokenId id = windows.ids[at];
-    if (id >= 0 && id < vocab_size) continue;
-    throw InputError({windows.source}, fmt::format("token {} of window {} has id {}, the model has "
-                                                   "ids 0..{}: the tokenizer is not the model's",
-                                                   static_cast<Index>(at) % windows.window_tokens,
-                                                   static_cast<Index>(at) / windows.window_tokens,
-                                                   id, vocab_size - 1));
-  }
-}
-
 constexpr std::array<ProtocolInfo, 4> kProtocols = {{
     {"gptq-wikitext2", "all rows joined by two line feeds, tokenised at once, disjoint windows",
      "IST-DASLab/gptq 2d65066, datautils.py get_wikitext2", "wikitext2", "wiki.test.raw"},

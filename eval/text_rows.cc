@@ -15,15 +15,31 @@
 namespace daq {
 namespace {
 
-enum class FileKind { kJsonLines, kPackedJsonLines, kRaw };
+struct FileKind {
+  bool json_lines = false;  // else raw text
+  Packing packing = Packing::kNone;
+};
 
 std::optional<FileKind> KindOf(const std::filesystem::path& path) {
   const std::string name = path.filename().string();
   const auto ends = [&](std::string_view ending) { return name.ends_with(ending); };
-  if (ends(".jsonl")) return FileKind::kJsonLines;
-  if (ends(".jsonl.gz") || ends(".json.gz")) return FileKind::kPackedJsonLines;
-  if (ends(".txt") || ends(".raw") || ends(".tokens")) return FileKind::kRaw;
+  if (ends(".jsonl")) return FileKind{.json_lines = true};
+  if (ends(".jsonl.gz") || ends(".json.gz"))
+    return FileKind{.json_lines = true, .packing = Packing::kGzip};
+  if (ends(".jsonl.zst") || ends(".json.zst"))
+    return FileKind{.json_lines = true, .packing = Packing::kZstd};
+  if (ends(".txt") || ends(".raw") || ends(".tokens")) return FileKind{};
   return std::nullopt;
+}
+
+FileKind RequireKind(const std::filesystem::path& path) {
+  const std::optional<FileKind> kind = KindOf(path);
+  if (!kind) {
+    throw InputError({path.string()},
+                     "expected a text named *.jsonl, *.jsonl.gz, *.json.gz, *.jsonl.zst, "
+                     "*.json.zst, *.txt, *.raw or *.tokens");
+  }
+  return *kind;
 }
 
 // The `text` of one line of JSON. `where` is its place.
@@ -66,15 +82,32 @@ TextRows RowsOfRawText(std::string_view text, Index max_rows) {
   return rows;
 }
 
-TextRows RowsOfJsonLines(const std::filesystem::path& path, bool gzip, Index max_rows) {
-  TextRows rows;
-  LineReader reader(path, gzip);
+[[noreturn]] void ThrowEmpty(const std::filesystem::path& path) {
+  throw InputError({path.string()}, "the file is empty: expected text");
+}
+
+// Calls `take` with the number of each row, from 0, and its line, while `take` returns true.
+template <typename Take>
+void ForEachLine(const std::filesystem::path& path, Packing packing, const Take& take) {
+  LineReader reader(path, packing);
   std::string_view line;
-  while (rows.count() < max_rows && reader.Next(line)) {
-    rows.Append(TextOfJson(line, {path.string(), reader.line_number()}));
-    if (rows.count() % 4096 == 0) ThrowIfInterrupted();
+  Index number = 0;
+  while (reader.Next(line) && take(number, line)) {
+    if (++number % 4096 == 0) ThrowIfInterrupted();
   }
-  if (rows.count() == 0) throw InputError({path.string()}, "the file is empty: expected text");
+}
+
+std::string TextOfLine(const std::filesystem::path& path, Index number, std::string_view line) {
+  return TextOfJson(line, {path.string(), static_cast<int>(number + 1)});
+}
+
+TextRows RowsOfJsonLines(const std::filesystem::path& path, Packing packing, Index max_rows) {
+  TextRows rows;
+  ForEachLine(path, packing, [&](Index number, std::string_view line) {
+    rows.Append(TextOfLine(path, number, line));
+    return rows.count() < max_rows;
+  });
+  if (rows.count() == 0) ThrowEmpty(path);
   return rows;
 }
 
@@ -94,21 +127,55 @@ void TextRows::Append(std::string_view row) {
 
 TextRows ReadTextRows(const std::filesystem::path& path, Index max_rows) {
   DAQ_CHECK(max_rows >= 1, "at least one row");
-  const std::optional<FileKind> kind = KindOf(path);
-  if (!kind) {
-    throw InputError(
-        {path.string()},
-        "expected a text named *.jsonl, *.jsonl.gz, *.json.gz, *.txt, *.raw or *.tokens");
+  const FileKind kind = RequireKind(path);
+  if (!kind.json_lines) return RowsOfRawText(WithLineFeeds(ReadRawText(path)), max_rows);
+  return RowsOfJsonLines(path, kind.packing, max_rows);
+}
+
+Index CountTextRows(const std::filesystem::path& path) {
+  const FileKind kind = RequireKind(path);
+  if (!kind.json_lines) return ReadTextRows(path).count();
+  Index count = 0;
+  ForEachLine(path, kind.packing, [&](Index number, std::string_view) {
+    count = number + 1;
+    return true;
+  });
+  if (count == 0) ThrowEmpty(path);
+  return count;
+}
+
+std::vector<std::string> PickTextRows(const std::filesystem::path& path,
+                                      std::span<const Index> numbers) {
+  std::vector<std::string> rows(numbers.size());
+  std::vector<std::pair<Index, std::size_t>> wanted;  // row, place in `rows`; by row
+  for (std::size_t place = 0; place < numbers.size(); ++place)
+    wanted.emplace_back(numbers[place], place);
+  std::sort(wanted.begin(), wanted.end());
+  const FileKind kind = RequireKind(path);
+  if (!kind.json_lines) {
+    const TextRows all = ReadTextRows(path);
+    for (const auto& [number, place] : wanted) rows[place] = all.row(number);
+    return rows;
   }
-  if (*kind == FileKind::kRaw) return RowsOfRawText(WithLineFeeds(ReadRawText(path)), max_rows);
-  return RowsOfJsonLines(path, *kind == FileKind::kPackedJsonLines, max_rows);
+  auto next = wanted.begin();
+  if (next == wanted.end()) return rows;
+  ForEachLine(path, kind.packing, [&](Index number, std::string_view line) {
+    if (number == next->first) {
+      rows[next->second] = TextOfLine(path, number, line);
+      ++next;
+    }
+    return next != wanted.end();
+  });
+  DAQ_CHECK(next == wanted.end(), "rows that exist, each once");
+  return rows;
 }
 
 std::string ReadRawText(const std::filesystem::path& path) {
-  if (KindOf(path) != FileKind::kRaw)
+  const std::optional<FileKind> kind = KindOf(path);
+  if (!kind || kind->json_lines)
     throw InputError({path.string()}, "expected a text named *.txt, *.raw or *.tokens");
   std::string text = ReadFile(path);
-  if (text.empty()) throw InputError({path.string()}, "the file is empty: expected text");
+  if (text.empty()) ThrowEmpty(path);
   const std::size_t invalid = FirstInvalidUtf8(text);
   if (invalid < text.size()) {
     const auto line =

@@ -56,13 +56,23 @@ std::size_t FirstInvalidUtf8(std::string_view text) {
   return at;
 }
 
-bool IsBlank(std::string_view text) {
+bool IsBlank(std::string_view text) { return Strip(text).empty(); }
+
+std::string_view Strip(std::string_view text) {
   while (!text.empty()) {
     const Character character = FirstCharacter(text);
-    if (character.length == 0 || !IsSpace(character.code)) return false;
+    if (character.length == 0 || !IsSpace(character.code)) break;
     text.remove_prefix(character.length);
   }
-  return true;
+  while (!text.empty()) {
+    // A character begins at the last byte that is no continuation.
+    std::size_t begin = text.size() - 1;
+    while (begin > 0 && (static_cast<unsigned char>(text[begin]) & 0xc0U) == 0x80U) --begin;
+    const Character character = FirstCharacter(text.substr(begin));
+    if (character.length == 0 || !IsSpace(character.code)) break;
+    text = text.substr(0, begin);
+  }
+  return text;
 }
 
 }  // namespace daq

@@ -12,4 +12,7 @@ std::size_t FirstInvalidUtf8(std::string_view text);
 // characters that str.isspace() accepts, such as the no-break and the ideographic space.
 bool IsBlank(std::string_view text);
 
+// What str.strip() of Python 3 leaves of `text`, which must be valid UTF-8.
+std::string_view Strip(std::string_view text);
+
 }  // namespace daq

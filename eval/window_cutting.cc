@@ -62,6 +62,13 @@ Index DrawDocument(DocumentCache& documents, const TextRows& rows, Index window_
   }
 }
 
+// Appends the window that begins at ids[first].
+void AppendCrop(const std::vector<TokenId>& ids, Index first, TokenWindows* windows) {
+  const auto crop = std::span(ids).subspan(static_cast<std::size_t>(first),
+                                           static_cast<std::size_t>(windows->window_tokens));
+  windows->ids.insert(windows->ids.end(), crop.begin(), crop.end());
+}
+
 }  // namespace
 
 TokenWindows CutText(std::string_view text, const EncodeText& encode, Index window_tokens,
@@ -85,11 +92,11 @@ TokenWindows CutText(std::string_view text, const EncodeText& encode, Index wind
 }
 
 TokenWindows RandomCrops(const TextRows& rows, const EncodeText& encode, Index window_tokens,
-                         Index count, PythonRandom& random, const std::string& source) {
+                         Index count, PythonRandom& random, const std::string& source,
+                         std::vector<std::string>* text_sha256) {
   TokenWindows windows;
   windows.window_tokens = window_tokens;
   windows.source = source;
-  windows.ids.reserve(static_cast<std::size_t>(count * window_tokens));
   DocumentCache documents(rows, encode, window_tokens);
   Sha256 text;
   for (Index crop = 0; crop < count; ++crop) {
@@ -105,14 +112,44 @@ TokenWindows RandomCrops(const TextRows& rows, const EncodeText& encode, Index w
               window_tokens));
     }
     const Index first = random.RandInt(0, spare - 1);
-    const auto crop_ids = std::span(ids).subspan(static_cast<std::size_t>(first),
-                                                 static_cast<std::size_t>(window_tokens));
-    windows.ids.insert(windows.ids.end(), crop_ids.begin(), crop_ids.end());
+    AppendCrop(ids, first, &windows);
     text.Update(rows.row(document));
+    if (text_sha256 != nullptr) text_sha256->push_back(text.HexDigestSoFar());
   }
   windows.text_sha256 = text.HexDigest();
   HashIds(windows);
   return windows;
+}
+
+TokenWindows RandomCropsOfText(std::string_view text, const EncodeText& encode, Index window_tokens,
+                               Index count, PythonRandom& random, const std::string& source) {
+  const std::vector<TokenId> ids = encode(text);
+  const Index spare = static_cast<Index>(ids.size()) - window_tokens;
+  if (spare <= 0) {
+    throw InputError(
+        {source}, fmt::format("the text has {} tokens: random crops of {} need one more or longer",
+                              ids.size(), window_tokens));
+  }
+  TokenWindows windows;
+  windows.window_tokens = window_tokens;
+  windows.source = source;
+  for (Index crop = 0; crop < count; ++crop)
+    AppendCrop(ids, random.RandInt(0, spare - 1), &windows);
+  windows.text_sha256 = Sha256Hex(text);
+  HashIds(windows);
+  return windows;
+}
+
+void CheckIds(const TokenWindows& windows, Index vocab_size) {
+  for (std::size_t at = 0; at < windows.ids.size(); ++at) {
+    const TokenId id = windows.ids[at];
+    if (id >= 0 && id < vocab_size) continue;
+    throw InputError({windows.source}, fmt::format("token {} of window {} has id {}, the model has "
+                                                   "ids 0..{}: the tokenizer is not the model's",
+                                                   static_cast<Index>(at) % windows.window_tokens,
+                                                   static_cast<Index>(at) / windows.window_tokens,
+                                                   id, vocab_size - 1));
+  }
 }
 
 void HashIds(TokenWindows& windows) {

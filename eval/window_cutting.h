@@ -27,9 +27,20 @@ TokenWindows CutText(std::string_view text, const EncodeText& encode, Index wind
 // document may be drawn again; it is tokenised once. The text hash is of the documents of the
 // crops, one after another, repeats included. Throws InputError, with the line, for a drawn
 // document of exactly window_tokens ids (the authors' randint(0, -1) raises there), and if no
-// document is long enough (theirs would draw for ever).
+// document is long enough (theirs would draw for ever). `text_sha256`, if given, gets the text hash
+// of the first k crops at [k - 1].
 TokenWindows RandomCrops(const TextRows& rows, const EncodeText& encode, Index window_tokens,
-                         Index count, PythonRandom& random, const std::string& source);
+                         Index count, PythonRandom& random, const std::string& source,
+                         std::vector<std::string>* text_sha256 = nullptr);
+
+// The crops of GPTQ's get_wikitext2 (the same file), `count` of them: tokenises `text` in one call
+// and draws the first id of each, randint(0, ids - window_tokens - 1). Crops may overlap. Throws
+// InputError for a text of no more than window_tokens ids, where the authors' randint raises.
+TokenWindows RandomCropsOfText(std::string_view text, const EncodeText& encode, Index window_tokens,
+                               Index count, PythonRandom& random, const std::string& source);
+
+// Throws InputError for an id outside [0, vocab_size): the tokenizer is another model's.
+void CheckIds(const TokenWindows& windows, Index vocab_size);
 
 // Sets ids_sha256 from `windows.ids`.
 void HashIds(TokenWindows& windows);

@@ -34,11 +34,21 @@ Json MetricJson(const EvaluationResult& result) {
           {"window_losses", result.window_losses}};
 }
 
+template <typename Number>
+Json ValueOrNull(const std::optional<Number>& value) {
+  return value ? Json(*value) : Json();
+}
+
 Json CalibrationJson(const std::optional<CalibrationRecord>& calibration) {
   if (!calibration) return {};
-  return {{"protocol", calibration->protocol}, {"dataset", calibration->dataset},
-          {"windows", calibration->windows},   {"window_tokens", calibration->window_tokens},
-          {"seed", calibration->seed},         {"ids_sha256", calibration->ids_sha256}};
+  return {{"protocol", calibration->protocol},
+          {"dataset", calibration->dataset},
+          {"windows", calibration->windows},
+          {"window_tokens", calibration->window_tokens},
+          {"documents", ValueOrNull(calibration->documents)},
+          {"seed", ValueOrNull(calibration->seed)},
+          {"text_sha256", calibration->text_sha256},
+          {"ids_sha256", calibration->ids_sha256}};
 }
 
 std::string LowerCase(std::string text) {

@@ -33,10 +33,12 @@ struct EvaluationResult {
 // What a recipe was calibrated with.
 struct CalibrationRecord {
   std::string protocol;
-  std::string dataset;
+  std::string dataset;  // the file's name
   Index windows = 0;
   Index window_tokens = 0;
-  std::int64_t seed = 0;
+  std::optional<Index> documents = {};    // for a protocol that counts them
+  std::optional<std::int64_t> seed = {};  // for a protocol that draws at random
+  std::string text_sha256 = {};
   std::string ids_sha256;
 };
 

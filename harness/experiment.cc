@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <map>
+#include <utility>
 
 #include "base/file.h"
+#include "harness/authors_calibration.h"
 #include "harness/config_schema.h"
 #include "harness/parse_experiment.h"
 #include "harness/recipe_config.h"
@@ -17,31 +19,75 @@
 namespace daq {
 namespace {
 
-// Refuses what only shows beside the rest of the config: a method without the data it looks at, and
-// the same quantiser twice, which would be one row of the table and not the two that were meant.
-class RecipeChecks {
+// The same quantiser twice would be one row of the table and not the two that were meant. A recipe
+// that reads layer inputs is another one on another calibration.
+class SeenRecipes {
  public:
-  explicit RecipeChecks(bool has_calibration) : has_calibration_(has_calibration) {}
-
-  void Check(const YamlValue& value, const Recipe& recipe) {
-    if (!has_calibration_ && NeedsCalibration(recipe)) {
-      throw InputError(
-          value.where(), value.path(),
-          fmt::format("a calibration, because {} looks at layer inputs", MethodLabel(recipe)),
-          "calibration: none");
-    }
-    const auto [first, is_new] = seen_.emplace(RecipeContent(recipe).dump(), value);
+  void Add(const YamlValue& value, const RecipeRequest& request) {
+    const auto [first, is_new] = seen_.emplace(KeyOf(request), value);
     if (!is_new) {
       throw InputError(value.where(), value.path(), "every quantiser once",
-                       fmt::format("{}, which is {} on line {}", RecipeLabel(recipe),
+                       fmt::format("{}, which is {} on line {}", RecipeLabel(request.recipe),
                                    first->second.path(), first->second.where().line));
     }
   }
 
  private:
-  bool has_calibration_;
+  // Texts of the config end before a NUL, which YAML does not allow in one.
+  static std::string KeyOf(const RecipeRequest& request) {
+    std::string key = RecipeContent(request.recipe).dump();
+    if (!request.calibration || !NeedsCalibration(request.recipe)) return key;
+    const CalibrationRequest& calibration = *request.calibration;
+    for (const std::string& text : {calibration.protocol, calibration.source.file.string(),
+                                    calibration.source.dataset, calibration.source.dataset_file}) {
+      key.append(text).push_back('\0');
+    }
+    return key.append(fmt::format("{} {} {} {}", calibration.windows.value_or(0),
+                                  calibration.documents.value_or(0), calibration.window_tokens,
+                                  calibration.seed.value_or(0)));
+  }
+
   std::map<std::string, YamlValue> seen_;
 };
+
+// What `choice` means for a recipe that stands at `value`.
+std::optional<CalibrationRequest> CalibrationOf(const YamlValue& value, const Recipe& recipe,
+                                                const CalibrationChoice& choice) {
+  if (recipe.full_precision) return std::nullopt;
+  std::optional<CalibrationRequest> request = choice.request;
+  if (choice.authors) {
+    if (FindPreset(recipe.method) == nullptr) {
+      throw InputError(value.where(), value.path() + ".calibration",
+                       "a map or none, because a recipe without method has no authors",
+                       "\"authors\"");
+    }
+    request = FindAuthorsCalibration(recipe.method);
+  }
+  if (!request && NeedsCalibration(recipe)) {
+    throw InputError(
+        value.where(), value.path(),
+        fmt::format("a calibration, because {} looks at layer inputs", MethodLabel(recipe)),
+        "calibration: none");
+  }
+  return request;
+}
+
+std::vector<RecipeRequest> ReadRecipes(YamlMap* map, const CalibrationChoice& for_all,
+                                       const std::filesystem::path& folder) {
+  constexpr std::string_view kRecipes =
+      "a list of recipes such as [fp16, {method: rtn, format: nf4}]";
+  std::vector<RecipeRequest> requests;
+  SeenRecipes seen;
+  for (const YamlValue& value : map->Get("recipes", kRecipes).List(kRecipes)) {
+    RecipeRequest request{.recipe = ReadRecipe(value), .calibration = {}, .where = value.where()};
+    const std::optional<YamlValue> own = value.Child("calibration");
+    request.calibration =
+        CalibrationOf(value, request.recipe, own ? ReadCalibration(*own, folder) : for_all);
+    seen.Add(value, request);
+    requests.push_back(std::move(request));
+  }
+  return requests;
+}
 
 Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& folder) {
   YamlMap map(YamlValue(document), "a map with model, evaluate and recipes", KeysBelow(""));
@@ -49,18 +95,13 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   const YamlValue model = map.Get("model", "a folder or a Hugging Face id");
   point.model = model.Text("a folder or a Hugging Face id");
   point.model_where = model.where();
-  if (const std::optional<YamlValue> calibration = map.Find("calibration")) {
-    point.calibration = ReadCalibration(*calibration, folder);
+  CalibrationChoice calibration;
+  if (const std::optional<YamlValue> value = map.Find("calibration")) {
+    calibration = ReadCalibration(*value, folder);
   }
   point.evaluations = ReadEvaluations(
       map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
-  RecipeChecks checks(point.calibration.has_value());
-  constexpr std::string_view kRecipes =
-      "a list of recipes such as [fp16, {method: rtn, format: nf4}]";
-  for (const YamlValue& value : map.Get("recipes", kRecipes).List(kRecipes)) {
-    point.recipes.push_back({.recipe = ReadRecipe(value), .where = value.where()});
-    checks.Check(value, point.recipes.back().recipe);
-  }
+  point.recipes = ReadRecipes(&map, calibration, folder);
   map.Find("memory_budget");  // of the file, not of a point
   map.Find("sweep");
   map.Finish("in a config");

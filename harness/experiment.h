@@ -23,11 +23,12 @@ struct TextSource {
 
 // The calibration text of a recipe, for the parts and reports that look at a layer's inputs.
 struct CalibrationRequest {
-  std::string protocol;  // `text` or `ids`
+  std::string protocol;  // an id of CalibrationProtocols(); the keys that it has are set
   TextSource source;
-  Index windows = 1;          // >= 1
-  Index window_tokens = 512;  // >= 2
-  std::int64_t seed = 42;
+  std::optional<Index> windows = {};      // >= 1; empty where they follow from `documents`
+  std::optional<Index> documents = {};    // >= 1
+  Index window_tokens = 512;              // >= 2; for `ids` the file has its own
+  std::optional<std::int64_t> seed = {};  // >= 0; empty: nothing is drawn at random
 
   bool operator==(const CalibrationRequest&) const = default;
 };
@@ -44,9 +45,11 @@ struct EvaluationRequest {
   bool operator==(const EvaluationRequest&) const = default;
 };
 
-// A recipe and where the config says it, for messages that come after reading.
+// A recipe, what it is calibrated on, and where the config says it, for messages that come after
+// reading.
 struct RecipeRequest {
   Recipe recipe;
+  std::optional<CalibrationRequest> calibration = {};  // empty: none; always so for full precision
   FileLocation where;
 };
 
@@ -57,7 +60,6 @@ struct Experiment {
   std::string
       model;  // a folder (relative to the config's folder, or absolute) or a Hugging Face id
   FileLocation model_where;
-  std::optional<CalibrationRequest> calibration;
   std::vector<EvaluationRequest> evaluations;
   std::vector<RecipeRequest> recipes;
 };

@@ -4,6 +4,8 @@
 
 #include "base/error.h"
 #include "harness/config_schema.h"
+#include "harness/propagation.h"
+#include "harness/recipe_label.h"
 #include "harness/wrapped_text.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
@@ -75,6 +77,17 @@ std::string ExplainFormat(const Format& format) {
                   usual_symmetry ? "default" : "config", MeaningOf("recipes.format.symmetric"))));
 }
 
+std::string ExplainPropagation(const Recipe& recipe, Propagation of_preset) {
+  const std::string_view chosen_by = recipe.propagation != of_preset     ? "config"
+                                     : of_preset == Recipe{}.propagation ? "default"
+                                                                         : "method";
+  return WrappedText(
+      Heading("propagate"),
+      fmt::format("{} ({}): {}{}", PropagationName(recipe.propagation), chosen_by,
+                  MeaningOf("recipes.propagate"),
+                  NeedsCalibration(recipe) ? "" : ". No part of this recipe reads layer inputs"));
+}
+
 }  // namespace
 
 std::string ExplainRecipe(const Recipe& recipe) {
@@ -93,6 +106,7 @@ std::string ExplainRecipe(const Recipe& recipe) {
   text.append(
       WrappedText(Heading("") + "- ", "so: " + MakeParts(recipe).range->Explain(recipe.format)));
   text.append(ExplainPart("rounding", Roundings(), recipe.rounding, usual.rounding_settings));
+  text.append(ExplainPropagation(recipe, usual.propagation));
   return text.append(ExplainFormat(recipe.format));
 }
 

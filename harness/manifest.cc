@@ -36,8 +36,7 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
         {.model = workload.models[arm.model]->name,
          .method = MethodLabel(arm.recipe),
          .full_precision = arm.recipe.full_precision,
-         .calibration =
-             calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration].request) : "",
+         .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration]) : "",
          .cells = std::vector<std::string>(manifest.columns.size())});
   }
   for (const Cell& cell : workload.cells) {

@@ -6,6 +6,7 @@
 
 #include "harness/config_schema.h"
 #include "harness/nearest_name.h"
+#include "harness/propagation.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 
@@ -147,6 +148,10 @@ Recipe ReadRecipe(const YamlValue& value) {
       map.Get("format", "a format such as nf4 or {codebook: int4, group: 128}");
   const Preset* preset = FindPreset(recipe.method);
   recipe.format = ReadFormat(format, preset ? preset->symmetric : std::nullopt);
+  if (const std::optional<YamlValue> propagate = map.Find("propagate")) {
+    recipe.propagation = PropagationOf(propagate->Name(PropagationNames()));
+  }
+  map.Find("calibration");  // beside the recipe
   map.Finish("in a recipe");
   CheckParts(value, format, recipe);
   return recipe;

@@ -7,7 +7,8 @@
 namespace daq {
 
 // An item of `recipes:` with every default filled in: `fp16`, {method: PRESET, format: ...} with
-// settings that override the preset's, or spelled out as {transform, range, rounding, format}.
+// settings that override the preset's, or spelled out as {transform, range, rounding, format}; both
+// may have `propagate`, and `calibration`, which is left to the caller.
 // Throws InputError for anything else, and if the range cannot serve the format.
 Recipe ReadRecipe(const YamlValue& value);
 

@@ -2,7 +2,8 @@
 
 #include <variant>
 
-#include "base/error.h"
+#include "harness/propagation.h"
+#include "harness/recipe_label.h"
 
 namespace daq {
 namespace {
@@ -15,19 +16,6 @@ Json PartJson(const PartChoice& part) {
     std::visit([&json = settings[name]](const auto& held) { json = held; }, value);
   }
   return {{"name", part.name}, {"settings", settings}};
-}
-
-std::string_view PropagationName(Propagation propagation) {
-  switch (propagation) {
-    case Propagation::kFullPrecision:
-      return "full_precision";
-    case Propagation::kQuantized:
-      return "quantized";
-    case Propagation::kQuantizedWithinBlock:
-      return "quantized_within_block";
-  }
-  DAQ_CHECK(false, "a propagation");
-  return {};
 }
 
 Json CodebookJson(const Codebook& codebook) {
@@ -46,17 +34,19 @@ Json FormatJson(const Format& format) {
 Json ToJson(const Recipe& recipe) {
   Json json = {{"method", recipe.method}};
   json.update(RecipeContent(recipe));
+  if (!recipe.full_precision) json["propagate"] = PropagationName(recipe.propagation);
   return json;
 }
 
 Json RecipeContent(const Recipe& recipe) {
   if (recipe.full_precision) return {{"full_precision", true}};
-  return {{"full_precision", false},
-          {"transform", PartJson(recipe.transform)},
-          {"range", PartJson(recipe.range)},
-          {"rounding", PartJson(recipe.rounding)},
-          {"format", FormatJson(recipe.format)},
-          {"propagate", PropagationName(recipe.propagation)}};
+  Json json = {{"full_precision", false},
+               {"transform", PartJson(recipe.transform)},
+               {"range", PartJson(recipe.range)},
+               {"rounding", PartJson(recipe.rounding)},
+               {"format", FormatJson(recipe.format)}};
+  if (NeedsCalibration(recipe)) json["propagate"] = PropagationName(recipe.propagation);
+  return json;
 }
 
 }  // namespace daq

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/error.h"
+#include "harness/propagation.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 
@@ -38,6 +39,12 @@ std::string MethodLabel(const Recipe& recipe) {
   AppendChanges(Entry(Ranges(), recipe.range), recipe.range,
                 preset ? preset->range_settings : Settings{}, &changes);
   AppendChanges(Entry(Roundings(), recipe.rounding), recipe.rounding, {}, &changes);
+  const Propagation usual = preset ? preset->propagation : Recipe{}.propagation;
+  // To parts that read no layer inputs it makes no difference.
+  if (recipe.propagation != usual && NeedsCalibration(recipe)) {
+    changes.append(fmt::format("{}propagate={}", changes.empty() ? "" : ", ",
+                               PropagationName(recipe.propagation)));
+  }
   const std::string name = preset ? recipe.method
                                   : fmt::format("{}+{}+{}", recipe.transform.name,
                                                 recipe.range.name, recipe.rounding.name);

@@ -88,8 +88,9 @@ std::size_t Write(YamlNode* node, const std::string& path, std::span<const std::
   if (node->kind != YamlNode::Kind::kMap) return 0;
   YamlNode* child = node->Find(rest.front());
   if (child == nullptr) {
-    // `calibration.windows` sets the windows of a calibration; it does not make one.
-    if (path.empty() && rest.size() > 1) return 0;
+    // `calibration.windows`, of the config or of a recipe, sets the windows of a calibration; it
+    // does not make one.
+    if (rest.size() > 1 && (path.empty() || rest.front() == "calibration")) return 0;
     node->children.push_back(
         {.kind = YamlNode::Kind::kMap, .key = std::string(rest.front()), .key_line = value.line});
     child = &node->children.back();
@@ -97,7 +98,7 @@ std::size_t Write(YamlNode* node, const std::string& path, std::span<const std::
   const std::string child_path =
       path.empty() ? std::string(rest.front()) : fmt::format("{}.{}", path, rest.front());
   // What the value makes of a whole format or range is reported where the value stands.
-  if (rest.size() > 1 && !path.empty()) child->line = value.line;
+  if (rest.size() > 1 && !path.empty() && rest.front() != "calibration") child->line = value.line;
   return Write(child, child_path, rest.subspan(1), value);
 }
 

@@ -26,7 +26,8 @@ class Sweep {
   std::vector<std::pair<std::string, std::string>> Label(std::size_t point) const;
 
   // The document of a point < points(). A key below `recipes` is set in every recipe but fp16, one
-  // below `evaluate` in every evaluation (window_tokens: but ids, whose files have their own).
+  // below `evaluate` in every evaluation (window_tokens: but ids, whose files have their own), one
+  // below `calibration` or `recipes.calibration` where a map stands there.
   // `recipes.format` comes before `recipes.format.group` in whichever order the file has them.
   // Throws InputError if no place takes a value.
   YamlDocument Document(std::size_t point) const;

@@ -2,13 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <array>
 #include <limits>
 #include <map>
 
+#include "eval/calibration.h"
 #include "eval/protocols.h"
 #include "harness/config_schema.h"
 #include "harness/datasets.h"
+#include "harness/nearest_name.h"
 #include "harness/recipe_config.h"
 
 namespace daq {
@@ -110,33 +111,65 @@ EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::
   return request;
 }
 
-}  // namespace
+std::vector<std::string_view> CalibrationIds() {
+  std::vector<std::string_view> ids;
+  for (const CalibrationProtocol& protocol : CalibrationProtocols()) ids.push_back(protocol.id);
+  return ids;
+}
 
-std::optional<CalibrationRequest> ReadCalibration(const YamlValue& value,
-                                                  const std::filesystem::path& folder) {
-  if (value.IsScalar() && value.node().text == "none") return std::nullopt;
-  YamlMap map(value, "none or a map such as {protocol: text, file: F, windows: 4}",
-              KeysBelow("calibration"));
-  constexpr std::array<std::string_view, 2> kProtocols = {"text", kIds};
-  CalibrationRequest request;
-  request.protocol = map.Get("protocol", "text or ids").Name(kProtocols);
-  if (const std::optional<YamlValue> windows = map.Find("windows")) {
-    request.windows = windows->Integer(1, kMaxWindows);
-  }
-  if (const std::optional<YamlValue> seed = map.Find("seed")) {
-    request.seed = seed->Integer(0, std::numeric_limits<std::int64_t>::max());
-  }
-  if (request.protocol == kIds) {
-    request.source = ReadIdsFile(&map, folder);
-    map.Finish(kWhyNotIds);
+CalibrationRequest FromProtocol(const CalibrationProtocol& protocol) {
+  return {.protocol = std::string(protocol.id),
+          .source = {.file = {},
+                     .dataset = std::string(protocol.dataset),
+                     .dataset_file = std::string(protocol.dataset_file)},
+          .windows = protocol.windows,
+          .documents = protocol.documents,
+          .window_tokens = protocol.window_tokens.value_or(CalibrationRequest{}.window_tokens),
+          .seed = protocol.seed};
+}
+
+// Overwrites `number` with what `key` holds; the protocol has the key if `number` has its default.
+void ReadSize(YamlMap* map, std::string_view key, std::int64_t highest, std::string_view why_not,
+              std::optional<std::int64_t>* number, std::int64_t lowest = 1) {
+  const std::optional<YamlValue> value = map->Find(key);
+  if (!value) return;
+  if (!*number) value->Refuse(fmt::format("no such key {}", why_not));
+  *number = value->Integer(lowest, highest);
+}
+
+CalibrationRequest ReadCalibrationMap(YamlMap* map, const std::filesystem::path& folder) {
+  const std::vector<std::string_view> ids = CalibrationIds();
+  const CalibrationProtocol& protocol =
+      *FindCalibrationProtocol(map->Get("protocol", OneOf(ids)).Name(ids));
+  CalibrationRequest request = FromProtocol(protocol);
+  if (protocol.id == kIds) {
+    ReadSize(map, "windows", kMaxWindows, "", &request.windows);
+    request.source = ReadIdsFile(map, folder);
+    map->Finish(kWhyNotIds);
     return request;
   }
-  request.source = ReadSource(&map, {}, folder);
-  if (const std::optional<YamlValue> tokens = map.Find("window_tokens")) {
+  const std::string with = fmt::format("with protocol {}: ", protocol.id);
+  ReadSize(map, "windows", kMaxWindows, with + "its windows follow from documents",
+           &request.windows);
+  ReadSize(map, "documents", kMaxWindows, with + "windows says how much text", &request.documents);
+  ReadSize(map, "seed", std::numeric_limits<std::int64_t>::max(),
+           with + "it draws nothing at random", &request.seed, 0);
+  request.source = ReadSource(map, request.source, folder);
+  if (const std::optional<YamlValue> tokens = map->Find("window_tokens")) {
     request.window_tokens = tokens->Integer(2, kMaxWindowTokens);
   }
-  map.Finish("in a calibration");
+  map->Finish("in a calibration");
   return request;
+}
+
+}  // namespace
+
+CalibrationChoice ReadCalibration(const YamlValue& value, const std::filesystem::path& folder) {
+  if (value.IsScalar() && value.node().text == "none") return {};
+  if (value.IsScalar() && value.node().text == "authors") return {.authors = true};
+  YamlMap map(value, "none, authors or a map such as {protocol: daq, windows: 2}",
+              KeysBelow("calibration"));
+  return {.authors = false, .request = ReadCalibrationMap(&map, folder)};
 }
 
 std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value,

@@ -7,8 +7,10 @@
 
 #include "base/sha256.h"
 #include "eval/block_weights.h"
+#include "eval/calibration.h"
 #include "eval/model_locator.h"
 #include "eval/protocols.h"
+#include "harness/calibration_texts.h"
 #include "harness/content_hashes.h"
 #include "harness/datasets.h"
 #include "harness/recipe_json.h"
@@ -25,7 +27,7 @@ std::string ContentId(const Json& content) { return Sha256Hex(content.dump()).su
 class Resolver {
  public:
   Resolver(const ExperimentFile& file, const InputFolders& folders)
-      : file_(file), folders_(folders) {}
+      : file_(file), folders_(folders), calibration_texts_(file) {}
 
   Workload Resolve() {
     for (const Experiment& point : file_.points) {
@@ -56,14 +58,12 @@ class Resolver {
 
   void AddPoint(const Experiment& point) {
     const std::size_t model = FindModel(point);
-    std::optional<std::size_t> calibration;
-    if (point.calibration) calibration = FindCalibration(model, *point.calibration);
     std::vector<std::size_t> evaluations;
     for (const EvaluationRequest& request : point.evaluations) {
       Attempt([&] { evaluations.push_back(FindEvaluation(model, request)); });
     }
     for (const RecipeRequest& request : point.recipes) {
-      Attempt([&] { AddArm(model, calibration, request, evaluations); });
+      Attempt([&] { AddArm(model, request, evaluations); });
     }
   }
 
@@ -147,34 +147,41 @@ class Resolver {
     for (std::size_t i = 0; i < work_.calibrations.size(); ++i) {
       if (calibration_models_[i] == model && work_.calibrations[i].request == request) return i;
     }
-    // The text as one stream cut into windows, the first `windows` of them.
-    TokenWindows windows = ReadWindows(
-        model, {.protocol = request.protocol == "text" ? "gptq-wikitext2" : request.protocol,
-                .file = FileOf(request.source),
-                .window_tokens = request.window_tokens,
-                .max_windows = request.windows});
-    if (windows.count() < request.windows) {
-      throw InputError({windows.source}, "calibration.windows",
-                       fmt::format("at most {} windows of {} tokens, all this text has",
-                                   windows.count(), windows.window_tokens),
-                       std::to_string(request.windows));
-    }
+    TokenWindows windows = calibration_texts_.Windows(
+        work_.models[model]->name, request, [&](const CalibrationRequest& largest) {
+          const Tokenizer* tokenizer = largest.protocol == "ids" ? nullptr : &TokenizerOf(model);
+          return MakeCalibrationWindows({.protocol = largest.protocol,
+                                         .file = FileOf(largest.source),
+                                         .windows = largest.windows,
+                                         .documents = largest.documents,
+                                         .window_tokens = largest.window_tokens,
+                                         .seed = largest.seed},
+                                        tokenizer,
+                                        work_.models[model]->checkpoint.config().vocab_size);
+        });
     work_.calibrations.push_back({.request = request, .windows = std::move(windows)});
     calibration_models_.push_back(model);
     return work_.calibrations.size() - 1;
   }
 
-  void AddArm(std::size_t model, std::optional<std::size_t> calibration,
-              const RecipeRequest& request, const std::vector<std::size_t>& evaluations) {
+  void AddArm(std::size_t model, const RecipeRequest& request,
+              const std::vector<std::size_t>& evaluations) {
     const ModelInput& input = *work_.models[model];
     const Recipe& recipe = request.recipe;
     if (!recipe.full_precision) CheckGroups(input.checkpoint.config(), request);
     // What a recipe without statistics makes does not depend on the calibration text, so its name
     // does not either: one such arm serves all points of a calibration sweep. Its diagnostics are
     // those of the first.
+    std::optional<std::size_t> calibration;
+    if (request.calibration) calibration = FindCalibration(model, *request.calibration);
     const bool depends = NeedsCalibration(recipe);
-    const Json calibration_json =
-        depends ? Json(work_.calibrations[*calibration].windows.ids_sha256) : Json();
+    DAQ_CHECK(!depends || calibration, "checked where the recipe was read");
+    // The same ids cut into windows of another length are other inputs.
+    Json calibration_json;
+    if (depends) {
+      const TokenWindows& windows = work_.calibrations[*calibration].windows;
+      calibration_json = {{"ids", windows.ids_sha256}, {"window_tokens", windows.window_tokens}};
+    }
     const std::string id = ContentId({{"numerics", kNumericsVersion},
                                       {"model", input.content_hash},
                                       {"recipe", RecipeContent(recipe)},
@@ -183,9 +190,9 @@ class Resolver {
                             [&](const Arm& other) { return other.id == id; });
     if (arm == work_.arms.end()) {
       std::string description = RecipeLabel(recipe);
-      if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration].request);
+      if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration]);
       work_.arms.push_back({.model = model,
-                            .calibration = recipe.full_precision ? std::nullopt : calibration,
+                            .calibration = calibration,
                             .recipe = recipe,
                             .id = id,
                             .description = description});
@@ -221,6 +228,7 @@ class Resolver {
 
   const ExperimentFile& file_;
   const InputFolders& folders_;
+  CalibrationTexts calibration_texts_;
   Workload work_;
   std::map<std::string, InputError> failed_models_;
   std::map<std::size_t, Tokenizer> tokenizers_;
@@ -229,10 +237,38 @@ class Resolver {
   std::vector<EvaluationRequest> column_requests_;
 };
 
+std::string FileName(const CalibrationInput& input) {
+  return std::filesystem::path(input.windows.source).filename().string();
+}
+
 }  // namespace
 
-std::string CalibrationLabel(const CalibrationRequest& request) {
-  return fmt::format("{} {}x{}", request.protocol, request.windows, request.window_tokens);
+std::string CalibrationLabel(const CalibrationInput& input) {
+  const CalibrationRequest& request = input.request;
+  const CalibrationProtocol* protocol = FindCalibrationProtocol(request.protocol);
+  DAQ_CHECK(protocol != nullptr, request.protocol);
+  std::string differs;
+  if (request.source.dataset.empty() || request.source.dataset != protocol->dataset ||
+      request.source.dataset_file != protocol->dataset_file) {
+    differs = FileName(input);
+  }
+  if (request.seed != protocol->seed) {
+    differs.append(fmt::format("{}seed {}", differs.empty() ? "" : ", ", *request.seed));
+  }
+  return fmt::format("{} {}x{}{}", request.protocol, input.windows.count(),
+                     input.windows.window_tokens,
+                     differs.empty() ? "" : fmt::format(" ({})", differs));
+}
+
+CalibrationRecord MakeCalibrationRecord(const CalibrationInput& input) {
+  return {.protocol = input.request.protocol,
+          .dataset = FileName(input),
+          .windows = input.windows.count(),
+          .window_tokens = input.windows.window_tokens,
+          .documents = input.request.documents,
+          .seed = input.request.seed,
+          .text_sha256 = input.windows.text_sha256,
+          .ids_sha256 = input.windows.ids_sha256};
 }
 
 Workload ResolveWorkload(const ExperimentFile& experiment, const InputFolders& folders) {

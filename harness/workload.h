@@ -20,7 +20,7 @@ struct ModelInput {
   std::string content_hash;
 };
 
-// A calibration text as windows of one model's tokens.
+// A calibration text as windows of one model's tokens. Equal requests share one.
 struct CalibrationInput {
   CalibrationRequest request;
   TokenWindows windows;
@@ -36,9 +36,11 @@ struct EvaluationInput {
 // One row of the table: a model under one recipe.
 struct Arm {
   std::size_t model = 0;
-  std::optional<std::size_t> calibration;
+  std::optional<std::size_t> calibration;  // also where only the layer reports look at it
   Recipe recipe;
-  std::string id;  // names the quantised model by content
+  // Names the quantised model by content: of the calibration and the propagation only where a part
+  // of the recipe reads layer inputs.
+  std::string id;
   std::string description;
 };
 
@@ -68,8 +70,12 @@ struct InputFolders {
   std::filesystem::path results;            // keeps the content hashes of checkpoints seen before
 };
 
-// "text 4x512": protocol, windows, tokens of a window.
-std::string CalibrationLabel(const CalibrationRequest& request);
+// "daq 1x512": protocol, windows, tokens of a window; in parentheses a text or seed that is not the
+// protocol's own: "gptq-c4 128x2048 (train.jsonl, seed 1)".
+std::string CalibrationLabel(const CalibrationInput& input);
+
+// What a result says of its calibration.
+CalibrationRecord MakeCalibrationRecord(const CalibrationInput& input);
 
 // Opens models, reads and tokenises texts, names arms and cells by content. With a wrong input,
 // goes on and lists it in `problems`; what depends on it is left out.

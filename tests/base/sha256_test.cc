@@ -21,5 +21,15 @@ TEST(Sha256Test, PiecesGiveTheSameAsTheWhole) {
   EXPECT_EQ(hash.HexDigest(), Sha256Hex(std::string_view("abc")));
 }
 
+TEST(Sha256Test, ADigestSoFarLeavesTheStreamAsItIs) {
+  Sha256 hash;
+  EXPECT_EQ(hash.HexDigestSoFar(), Sha256Hex(std::string_view("")));
+  hash.Update("a");
+  EXPECT_EQ(hash.HexDigestSoFar(), Sha256Hex(std::string_view("a")));
+  EXPECT_EQ(hash.HexDigestSoFar(), Sha256Hex(std::string_view("a")));
+  hash.Update("bc");
+  EXPECT_EQ(hash.HexDigest(), Sha256Hex(std::string_view("abc")));
+}
+
 }  // namespace
 }  // namespace daq

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include <stdexcept>
 #include <string>
@@ -32,6 +33,16 @@ std::string Gzip(std::string_view content) {
   if (deflate(&stream, Z_FINISH) != Z_STREAM_END) throw std::runtime_error("deflate");
   packed.resize(stream.total_out);
   deflateEnd(&stream);
+  return packed;
+}
+
+// `content` as a zstd frame (RFC 8878).
+std::string Zstd(std::string_view content) {
+  std::string packed(ZSTD_compressBound(content.size()), '\0');
+  const std::size_t size =
+      ZSTD_compress(packed.data(), packed.size(), content.data(), content.size(), 3);
+  if (ZSTD_isError(size) != 0) throw std::runtime_error("ZSTD_compress");
+  packed.resize(size);
   return packed;
 }
 
@@ -66,11 +77,23 @@ TEST_F(TextRowsTest, JsonLinesGiveTheirTextFieldAsItIs) {
   EXPECT_EQ(Read("b.jsonl", lines + "\n"), expected) << "the last line may end in a line feed";
   EXPECT_EQ(Read("c.json.gz", Gzip(lines)), expected);
   EXPECT_EQ(Read("d.jsonl.gz", Gzip(lines)), expected);
+  EXPECT_EQ(Read("e.json.zst", Zstd(lines)), expected);
+  EXPECT_EQ(Read("f.jsonl.zst", Zstd(lines)), expected);
 }
 
 TEST_F(TextRowsTest, GzipFilesOfSeveralMembersAreReadToTheEnd) {
   EXPECT_EQ(Read("a.json.gz", Gzip("{\"text\": \"one\"}\n") + Gzip("{\"text\": \"two\"}\n")),
             (std::vector<std::string>{"one", "two"}));
+}
+
+TEST_F(TextRowsTest, ZstdFilesOfSeveralFramesAreReadToTheEnd) {
+  const std::vector<std::string> expected = {"one", "two"};
+  const std::string one = Zstd("{\"text\": \"one\"}\n");
+  const std::string two = Zstd("{\"text\": \"two\"}\n");
+  const std::string skippable("\x53\x2a\x4d\x18\x03\x00\x00\x00xyz", 11);
+  EXPECT_EQ(Read("a.jsonl.zst", one + two), expected);
+  EXPECT_EQ(Read("a.jsonl.zst", one + Zstd("") + two), expected);
+  EXPECT_EQ(Read("a.jsonl.zst", skippable + one + skippable + two), expected);
 }
 
 TEST_F(TextRowsTest, LinesLongerThanAnyBufferAreWhole) {
@@ -81,6 +104,7 @@ TEST_F(TextRowsTest, LinesLongerThanAnyBufferAreWhole) {
     const std::string lines = "{\"text\": \"" + text + "\"}\n{\"text\": \"end\"}\n";
     EXPECT_EQ(Read("a.jsonl", lines), (std::vector<std::string>{text, "end"})) << length;
     EXPECT_EQ(Read("a.json.gz", Gzip(lines)), (std::vector<std::string>{text, "end"})) << length;
+    EXPECT_EQ(Read("a.jsonl.zst", Zstd(lines)), (std::vector<std::string>{text, "end"})) << length;
   }
 }
 
@@ -94,6 +118,7 @@ TEST_F(TextRowsTest, LinesThatCrossBuffersAreWhole) {
   }
   EXPECT_TRUE(Read("a.jsonl", lines) == expected);
   EXPECT_TRUE(Read("a.json.gz", Gzip(lines)) == expected);
+  EXPECT_TRUE(Read("a.jsonl.zst", Zstd(lines)) == expected);
 }
 
 TEST_F(TextRowsTest, RawTextGivesTheRowsOfHuggingFacesWikitext) {
@@ -157,10 +182,73 @@ TEST_F(TextRowsTest, NamesDamagedGzipData) {
             "a.jsonl: expected text, found gzip data: its name must end in .gz");
 }
 
+TEST_F(TextRowsTest, NamesDamagedZstdData) {
+  // Of two blocks and more, so that there is something before the damage.
+  std::string lines;
+  for (int line = 0; line < 40000; ++line)
+    lines += "{\"text\": \"" + std::to_string(line * 7919 % 40009) + "\"}\n";
+  const std::string packed = Zstd(lines);
+  const std::string cut =
+      Message("a.jsonl.zst", std::string_view(packed).substr(0, packed.size() / 2));
+  EXPECT_TRUE(cut.ends_with(": the zstd data ends early: the file is truncated")) << cut;
+  EXPECT_FALSE(cut.starts_with("a.jsonl.zst:1:")) << cut;
+  // Every length short of the whole is refused, the last byte of the last block too.
+  for (const std::size_t missing : {1U, 2U, 3U, 4U, 100U}) {
+    const std::string end =
+        Message("a.jsonl.zst", std::string_view(packed).substr(0, packed.size() - missing));
+    EXPECT_TRUE(end.ends_with(": the zstd data ends early: the file is truncated")) << end;
+  }
+  EXPECT_EQ(Message("a.jsonl.zst", std::string_view(packed).substr(0, 5)),
+            "a.jsonl.zst:1: the zstd data ends early: the file is truncated");
+  std::string flipped = packed;
+  flipped[4] = static_cast<char>(flipped[4] | 8);  // a reserved bit of the frame's header
+  EXPECT_EQ(Message("a.jsonl.zst", flipped).substr(0, 34), "a.jsonl.zst:1: damaged zstd data: ");
+  EXPECT_EQ(Message("a.jsonl.zst", packed + "junk").substr(0, 38),
+            "a.jsonl.zst:40001: damaged zstd data: ");
+  EXPECT_EQ(Message("a.jsonl.zst", lines), "a.jsonl.zst: expected zstd data, found something else");
+  EXPECT_EQ(Message("a.jsonl.zst", ""), "a.jsonl.zst: expected zstd data, found something else");
+  EXPECT_EQ(Message("a.jsonl.zst", Gzip(lines)),
+            "a.jsonl.zst: expected zstd data, found something else");
+  EXPECT_EQ(Message("a.jsonl", packed),
+            "a.jsonl: expected text, found zstd data: its name must end in .zst");
+  EXPECT_EQ(Message("a.json.gz", packed), "a.json.gz: expected gzip data, found something else");
+}
+
+TEST_F(TextRowsTest, CountsAndPicksRows) {
+  const std::string lines =
+      "{\"text\": \"0\"}\n{\"text\": \"1\"}\n{\"text\": \"2\"}\n{\"text\": \"3\"}";
+  for (const std::filesystem::path& path :
+       {WriteText(folder_.path(), "a.jsonl", lines),
+        WriteText(folder_.path(), "a.json.gz", Gzip(lines + "\n")),
+        WriteText(folder_.path(), "a.jsonl.zst", Zstd(lines)),
+        WriteText(folder_.path(), "a.txt", "0\n1\n2\n3")}) {
+    EXPECT_EQ(CountTextRows(path), 4) << path;
+    const std::string end = path.extension() == ".txt" ? "\n" : "";
+    const std::vector<Index> numbers = {3, 0, 2};
+    EXPECT_EQ(PickTextRows(path, numbers), (std::vector<std::string>{"3", "0" + end, "2" + end}))
+        << path;
+    EXPECT_TRUE(PickTextRows(path, {}).empty());
+  }
+}
+
+TEST_F(TextRowsTest, PickedRowsAreCheckedAndOthersNot) {
+  const auto path =
+      WriteText(folder_.path(), "a.jsonl", "{\"text\": \"0\"}\nnot JSON\n{\"text\": \"2\"}\n");
+  EXPECT_EQ(CountTextRows(path), 3);
+  const std::vector<Index> good = {2, 0};
+  EXPECT_EQ(PickTextRows(path, good), (std::vector<std::string>{"2", "0"}));
+  const std::vector<Index> bad = {2, 1};
+  EXPECT_EQ(MessageOf([&] { PickTextRows(path, bad); }),
+            path.string() + ":2: expected a JSON object, found a syntax error at byte 2");
+  EXPECT_EQ(MessageOf([&] { CountTextRows(WriteText(folder_.path(), "b.jsonl", "")); }),
+            (folder_.path() / "b.jsonl").string() + ": the file is empty: expected text");
+}
+
 TEST_F(TextRowsTest, NamesFilesThatCannotBeText) {
-  EXPECT_EQ(
-      Message("a.csv", "x"),
-      "a.csv: expected a text named *.jsonl, *.jsonl.gz, *.json.gz, *.txt, *.raw or *.tokens");
+  EXPECT_EQ(Message("a.csv", "x"),
+            "a.csv: expected a text named *.jsonl, *.jsonl.gz, *.json.gz, *.jsonl.zst, *.json.zst, "
+            "*.txt, "
+            "*.raw or *.tokens");
   EXPECT_EQ(Message("a.jsonl", ""), "a.jsonl: the file is empty: expected text");
   EXPECT_EQ(Message("a.json.gz", Gzip("")), "a.json.gz: the file is empty: expected text");
   EXPECT_EQ(Message("a.raw", ""), "a.raw: the file is empty: expected text");
@@ -198,6 +286,18 @@ TEST(Utf8Test, FindsTheFirstByteThatIsNotUtf8) {
     EXPECT_EQ(FirstInvalidUtf8("ab" + bad), 2U);
     EXPECT_EQ(FirstInvalidUtf8("ab" + bad + "c"), 2U);
   }
+}
+
+TEST(Utf8Test, StripsAsPythonDoes) {
+  EXPECT_EQ(Strip(""), "");
+  EXPECT_EQ(Strip(" \n\t"), "");
+  EXPECT_EQ(Strip("a"), "a");
+  EXPECT_EQ(Strip(" a b\n"), "a b");
+  EXPECT_EQ(Strip("\u00a0\u3000\x1f\u00e9 \u200b\u2028\u0085\r"), "\u00e9 \u200b");
+  EXPECT_EQ(Strip("\u200b \U0001f600"), "\u200b \U0001f600") << "no zero-width space";
+  // A continuation byte alone looks like the end of a space that is not there.
+  EXPECT_EQ(Strip("a\u00c5\u00a0"), "a\u00c5");
+  EXPECT_EQ(Strip("\u0120"), "\u0120");
 }
 
 TEST(GoldenTextRowsTest, RawWikiTextEqualsTheRowsOfHuggingFace) {

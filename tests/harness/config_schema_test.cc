@@ -8,8 +8,10 @@
 #include <set>
 
 #include "base/file.h"
+#include "eval/calibration.h"
 #include "eval/protocols.h"
 #include "harness/experiment.h"
+#include "harness/propagation.h"
 #include "methods/codebook.h"
 #include "methods/recipe.h"
 #include "methods/registry.h"
@@ -85,6 +87,8 @@ TEST_F(ConfigReadmeTest, NamesEveryPartSettingAndPreset) {
 TEST_F(ConfigReadmeTest, NamesEveryCodebookAndProtocol) {
   for (const CodebookInfo& info : Codebooks()) ExpectNamed(info.name);
   for (const ProtocolInfo& info : EvaluationProtocols()) ExpectNamed(info.id);
+  for (const CalibrationProtocol& protocol : CalibrationProtocols()) ExpectNamed(protocol.id);
+  for (const std::string_view name : PropagationNames()) ExpectNamed(name);
 }
 
 TEST(ConfigsTest, EveryExperimentOfTheRepositoryReads) {

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "eval/calibration.h"
 #include "eval/protocols.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_folder.h"
@@ -105,6 +106,11 @@ TEST(DatasetTableTest, HasTheFileOfEveryProtocol) {
     const DatasetFile& file = Datasets().Require(info.dataset).RequireFile(info.dataset_file);
     EXPECT_FALSE(file.sha256.empty()) << info.id;
   }
+  for (const CalibrationProtocol& protocol : CalibrationProtocols()) {
+    if (protocol.dataset.empty()) continue;
+    EXPECT_NO_THROW(Datasets().Require(protocol.dataset).RequireFile(protocol.dataset_file))
+        << protocol.id;
+  }
 }
 
 TEST(DatasetTableTest, HashesOfTheTableAreThoseOfTheFiles) {
@@ -147,7 +153,7 @@ TEST(FindDatasetFileTest, APartOfAShardIsNotTheShard) {
 TEST(FindDatasetFileTest, NamesWhatTheTableHas) {
   const std::vector<std::filesystem::path> folders;
   EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "ptb", "x", folders); }),
-            "dataset: name: expected one of wikitext2, c4, found \"ptb\"");
+            "dataset: name: expected one of wikitext2, c4, pile-val, found \"ptb\"");
   EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "wikitext2", "test", folders); }),
             "dataset wikitext2: file: expected one of wiki.test.raw, wiki.valid.raw, "
             "wiki.train.raw, found \"test\"");

@@ -123,7 +123,8 @@ TEST(ExperimentErrorTest, Evaluations) {
       {"[{protocol: gptq-c4, file: a, dataset_file: b}]",
        "x.yaml:3: evaluate[0].dataset_file: expected file or dataset, not both, found \"b\""},
       {"[{protocol: gptq-c4, dataset: wikitext}]",
-       "x.yaml:3: evaluate[0].dataset: expected one of wikitext2, c4, found \"wikitext\" (did you "
+       "x.yaml:3: evaluate[0].dataset: expected one of wikitext2, c4, pile-val, found \"wikitext\" "
+       "(did you "
        "mean wikitext2?)"},
       {"[{protocol: gptq-c4, dataset: wikitext2}]",
        "x.yaml:3: evaluate[0].dataset_file: expected a file of wikitext2, found nothing"},
@@ -137,42 +138,79 @@ TEST(ExperimentErrorTest, Evaluations) {
   }
 }
 
+// Mistakes of a calibration are the same for all recipes and for one.
 TEST(ExperimentErrorTest, Calibration) {
-  const std::string shape = "none or a map such as {protocol: text, file: F, windows: 4}";
+  const std::string shape =
+      ": expected none, authors or a map such as {protocol: daq, windows: 2}, found ";
+  const std::string ids = "one of awq-pile-val, daq, gptq-c4, gptq-wikitext2, text, ids";
+  const std::string count = ": expected an integer from 1 to 1000000000, found ";
   const Cases cases = {
-      {"", "x.yaml:4: calibration: expected " + shape + ", found nothing"},
-      {"null", "x.yaml:4: calibration: expected " + shape + ", found nothing"},
-      {"authors", "x.yaml:4: calibration: expected " + shape + ", found \"authors\""},
-      {"{file: a}", "x.yaml:4: calibration.protocol: expected text or ids, found nothing"},
+      {"", shape + "nothing"},
+      {"null", shape + "nothing"},
+      {"author", shape + "\"author\""},
+      {"[daq]", shape + "a list"},
+      {"daq", shape + "\"daq\""},
+      {"{file: a}", ".protocol: expected " + ids + ", found nothing"},
       {"{protocol: texts, file: a}",
-       "x.yaml:4: calibration.protocol: expected one of text, ids, found \"texts\" (did you mean "
-       "text?)"},
+       ".protocol: expected " + ids + ", found \"texts\" (did you mean text?)"},
+      {"{protocol: gptq-c4-new}",
+       ".protocol: expected " + ids + ", found \"gptq-c4-new\" (did you mean gptq-c4?)"},
+      {"{protocol: daq, window: 1}",
+       ".window: expected one of protocol, file, dataset, dataset_file, windows, documents, "
+       "window_tokens, seed, found \"window\" (did you mean windows?)"},
+      // The text.
       {"{protocol: text}",
-       "x.yaml:4: calibration.file: expected a text: file, or dataset and dataset_file, found "
-       "nothing"},
+       ".file: expected a text: file, or dataset and dataset_file, found nothing"},
       {"{protocol: text, dataset_file: a}",
-       "x.yaml:4: calibration.dataset: expected a text: file, or dataset and dataset_file, found "
-       "nothing"},
-      {"{protocol: text, dataset: c4}",
-       "x.yaml:4: calibration.dataset_file: expected a file of c4, found nothing"},
+       ".dataset: expected a text: file, or dataset and dataset_file, found nothing"},
+      {"{protocol: text, dataset: c4}", ".dataset_file: expected a file of c4, found nothing"},
+      {"{protocol: daq, dataset: pile}",
+       ".dataset: expected one of wikitext2, c4, pile-val, found \"pile\" (did you mean "
+       "pile-val?)"},
+      {"{protocol: daq, dataset: c4}", ".dataset_file: expected a file of c4, found nothing"},
+      {"{protocol: gptq-wikitext2, file: a, dataset_file: wiki.train.raw}",
+       ".dataset_file: expected file or dataset, not both, found \"wiki.train.raw\""},
+      {"{protocol: gptq-wikitext2, dataset_file: wiki.trian.raw}",
+       ".dataset_file: expected one of wiki.test.raw, wiki.valid.raw, wiki.train.raw, found "
+       "\"wiki.trian.raw\" (did you mean wiki.train.raw?)"},
+      // Numbers.
+      {"{protocol: text, file: a, windows: 1.0}", ".windows" + count + "1.0"},
+      {"{protocol: daq, windows: 0}", ".windows" + count + "0"},
+      {"{protocol: awq-pile-val, documents: 0}", ".documents" + count + "0"},
+      {"{protocol: gptq-c4, window_tokens: yes}",
+       ".window_tokens: expected an integer from 2 to 1000000, found \"yes\""},
+      {"{protocol: daq, window_tokens: 1}",
+       ".window_tokens: expected an integer from 2 to 1000000, found 1"},
+      {"{protocol: gptq-c4, seed: -1}",
+       ".seed: expected an integer from 0 to 9223372036854775807, found -1"},
+      // Keys that a protocol does not have.
+      {"{protocol: awq-pile-val, windows: 4}",
+       ".windows: expected no such key with protocol awq-pile-val: its windows follow from "
+       "documents, found 4"},
+      {"{protocol: daq, documents: 4}",
+       ".documents: expected no such key with protocol daq: windows says how much text, found 4"},
+      {"{protocol: gptq-c4, documents: 4}",
+       ".documents: expected no such key with protocol gptq-c4: windows says how much text, found "
+       "4"},
+      {"{protocol: text, file: a, seed: 1}",
+       ".seed: expected no such key with protocol text: it draws nothing at random, found 1"},
       {"{protocol: ids, file: a, window_tokens: 4}",
-       "x.yaml:4: calibration.window_tokens: expected no such key with protocol ids: its file says "
-       "it all, found 4"},
-      {"{protocol: text, file: a, windows: 1.0}",
-       "x.yaml:4: calibration.windows: expected an integer from 1 to 1000000000, found 1.0"},
-      {"{protocol: text, file: a, window_tokens: yes}",
-       "x.yaml:4: calibration.window_tokens: expected an integer from 2 to 1000000, found \"yes\""},
-      {"{protocol: text, file: a, seed: -1}",
-       "x.yaml:4: calibration.seed: expected an integer from 0 to 9223372036854775807, found -1"},
-      {"{protocol: text, file: a, window: 1}",
-       "x.yaml:4: calibration.window: expected one of protocol, file, dataset, dataset_file, "
-       "windows, window_tokens, "
-       "seed, found \"window\" (did you mean windows?)"},
+       ".window_tokens: expected no such key with protocol ids: its file says it all, found 4"},
+      {"{protocol: ids, file: a, documents: 4}",
+       ".documents: expected no such key with protocol ids: its file says it all, found 4"},
+      {"{protocol: ids, file: a, seed: 4}",
+       ".seed: expected no such key with protocol ids: its file says it all, found 4"},
+      {"{protocol: ids, dataset: c4}", ".file: expected a file of token ids, found nothing"},
   };
   for (const auto& [value, message] : cases) {
     EXPECT_EQ(
         ErrorOf("model: m\nrecipes: [fp16]\nevaluate: [gptq-c4]\ncalibration: " + value + "\n"),
-        message)
+        "x.yaml:4: calibration" + message)
+        << value;
+    EXPECT_EQ(ErrorOf("model: m\nevaluate: [gptq-c4]\nrecipes:\n  - method: rtn\n    format: nf4\n"
+                      "    calibration: " +
+                      value + "\n"),
+              "x.yaml:6: recipes[0].calibration" + message)
         << value;
   }
 }
@@ -197,8 +235,7 @@ TEST(ExperimentErrorTest, Recipes) {
        "x.yaml:5: recipes[1]: expected method, or range and rounding, found none of them"},
       {"{methode: rtn, format: nf4}",
        "x.yaml:5: recipes[1].methode: expected one of method, transform, range, rounding, format, "
-       "found \"methode\" (did "
-       "you mean method?)"},
+       "propagate, calibration, found \"methode\" (did you mean method?)"},
       {"{method: rnt, format: nf4}",
        "x.yaml:5: recipes[1].method: expected " + methods + ", found \"rnt\" (did you mean rtn?)"},
       {"{method: awq+daq, format: nf4}",
@@ -208,6 +245,21 @@ TEST(ExperimentErrorTest, Recipes) {
        "128}, found nothing"},
       {"{method: fp16, format: nf4}",
        "x.yaml:5: recipes[1].format: expected no such key beside method fp16, found \"nf4\""},
+      {"{method: fp16, calibration: none}",
+       "x.yaml:5: recipes[1].calibration: expected no such key beside method fp16, found "
+       "\"none\""},
+      {"{method: fp16, propagate: quantized}",
+       "x.yaml:5: recipes[1].propagate: expected no such key beside method fp16, found "
+       "\"quantized\""},
+      {"{method: rtn, format: nf4, propagate: none}",
+       "x.yaml:5: recipes[1].propagate: expected one of full_precision, quantized, "
+       "quantized_within_block, found \"none\""},
+      {"{method: rtn, format: nf4, propagate: [quantized]}",
+       "x.yaml:5: recipes[1].propagate: expected one of full_precision, quantized, "
+       "quantized_within_block, found a list"},
+      {"{range: mse, rounding: nearest, format: nf4, calibration: authors}",
+       "x.yaml:5: recipes[1].calibration: expected a map or none, because a recipe without method "
+       "has no authors, found \"authors\""},
       {"{method: rtn, range: mse, format: nf4}",
        "x.yaml:5: recipes[1].range: " + expects_settings + ", found \"mse\""},
       {"{method: rtn, range: {name: minmax}, format: nf4}",
@@ -328,8 +380,24 @@ TEST(ExperimentErrorTest, TheSameQuantiserTwice) {
       "x.yaml:6: recipes[2]: expected every quantiser once, found none+mse+nearest nf4 channel, "
       "which is recipes[1] "
       "on line 5");
+  // rtn reads no layer inputs: neither another text nor another propagation makes it another one.
+  EXPECT_EQ(RecipeError("{method: rtn, format: nf4}\n  - {method: rtn, format: nf4, propagate: "
+                        "quantized, calibration: {protocol: daq}}"),
+            "x.yaml:6: recipes[2]: expected every quantiser once, found rtn nf4 channel, which is "
+            "recipes[1] on line 5");
   EXPECT_EQ(RecipeError("{method: rtn, format: nf4}\n  - {method: rtn, format: nf3}"),
             "no exception");
+}
+
+TEST(ExperimentErrorTest, AuthorsOfARecipeWithoutMethod) {
+  const std::string config =
+      "model: m\ncalibration: authors\nevaluate: [gptq-c4]\nrecipes:\n  - fp16\n"
+      "  - {method: rtn, format: nf4}\n  - {range: mse, rounding: nearest, format: nf3";
+  EXPECT_EQ(ErrorOf(config + "}\n"),
+            "x.yaml:7: recipes[2].calibration: expected a map or none, because a recipe without "
+            "method has no authors, found \"authors\"");
+  EXPECT_EQ(ErrorOf(config + ", calibration: none}\n"), "no exception");
+  EXPECT_EQ(ErrorOf(config + ", calibration: {protocol: daq}}\n"), "no exception");
 }
 
 }  // namespace

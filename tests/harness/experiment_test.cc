@@ -6,8 +6,10 @@
 #include <vector>
 
 #include "base/python_random.h"
+#include "eval/calibration.h"
 #include "harness/explain.h"
 #include "harness/parse_experiment.h"
+#include "harness/propagation.h"
 #include "harness/recipe_json.h"
 #include "methods/registry.h"
 #include "tests/support/temporary_folder.h"
@@ -21,7 +23,8 @@ constexpr const char* kFullConfig =
     "# every key\n"
     "model: meta-llama/Llama-2-7b-hf\n"
     "memory_budget: 12GiB\n"
-    "calibration: {protocol: text, file: calib.txt, windows: 4, window_tokens: 256, seed: 7}\n"
+    "calibration: {protocol: gptq-wikitext2, file: calib.txt, windows: 4, window_tokens: 256, "
+    "seed: 7}\n"
     "evaluate:\n"
     "  - gptq-wikitext2\n"
     "  - {protocol: gptq-wikitext2, name: wt2-512, file: ../texts/F.txt, window_tokens: 512, "
@@ -38,7 +41,9 @@ constexpr const char* kFullConfig =
     "  - {transform: none, range: {name: mse, grid_points: 50, norm: 2}, rounding: nearest,\n"
     "     format: {codebook: nf3, group: 64}}\n"
     "  - {transform: none, range: minmax, rounding: nearest,\n"
-    "     format: {codebook: {name: my3, values: [-1, -0.4, 0, 0.4, 1]}, group: channel}}\n";
+    "     format: {codebook: {name: my3, values: [-1, -0.4, 0, 0.4, 1]}, group: channel}}\n"
+    "  - {method: rtn, format: nf2, propagate: quantized_within_block,\n"
+    "     calibration: {protocol: awq-pile-val, documents: 16}}\n";
 
 Recipe OnlyRecipe(const std::string& recipe) {
   const ExperimentFile file = ParseExperiment(
@@ -58,14 +63,27 @@ TEST(ExperimentTest, ReadsEveryKey) {
   EXPECT_TRUE(point.sweep_point.empty());
   EXPECT_EQ(point.model, "meta-llama/Llama-2-7b-hf");
   EXPECT_EQ(point.model_where, (FileLocation{"configs/all.yaml", 2}));
-  EXPECT_EQ(point.calibration,
+  ASSERT_EQ(point.recipes.size(), 7U);
+  const CalibrationRequest calibration = {
+      .protocol = "gptq-wikitext2",
+      .source = {.file = "configs/calib.txt", .dataset = {}, .dataset_file = {}},
+      .windows = 4,
+      .documents = {},
+      .window_tokens = 256,
+      .seed = 7};
+  EXPECT_EQ(point.recipes[0].calibration, std::nullopt) << "full precision has none";
+  for (const std::size_t i : {1U, 2U, 3U, 4U, 5U})
+    EXPECT_EQ(point.recipes[i].calibration, calibration);
+  EXPECT_EQ(point.recipes[6].calibration,
             (CalibrationRequest{
-                .protocol = "text",
-                .source = {.file = "configs/calib.txt", .dataset = {}, .dataset_file = {}},
-                .windows = 4,
-                .window_tokens = 256,
-                .seed = 7}));
-  EXPECT_EQ(point.recipes.size(), 6U);
+                .protocol = "awq-pile-val",
+                .source = {.file = {}, .dataset = "pile-val", .dataset_file = "val.jsonl.zst"},
+                .windows = {},
+                .documents = 16,
+                .window_tokens = 512,
+                .seed = 42}));
+  EXPECT_EQ(point.recipes[5].recipe.propagation, Propagation::kFullPrecision);
+  EXPECT_EQ(point.recipes[6].recipe.propagation, Propagation::kQuantizedWithinBlock);
 }
 
 TEST(ExperimentTest, ReadsEvaluationsWithTheirDefaults) {
@@ -99,7 +117,7 @@ TEST(ExperimentTest, FillsInEveryDefault) {
       "model: m\nevaluate: [gptq-c4]\nrecipes: [{method: rtn, format: int4}]\n", "x.yaml");
   EXPECT_EQ(file.name, "x");
   EXPECT_FALSE(file.memory_budget_bytes);
-  EXPECT_FALSE(file.points[0].calibration);
+  EXPECT_FALSE(file.points[0].recipes[0].calibration);
   EXPECT_EQ(file.points[0].recipes[0].where, (FileLocation{"x.yaml", 3}));
   // A new configuration of the registry must reach the reader: the expected recipe is made from it.
   const Format format{
@@ -107,20 +125,56 @@ TEST(ExperimentTest, FillsInEveryDefault) {
   EXPECT_EQ(file.points[0].recipes[0].recipe, MakeRecipe(*FindPreset("rtn"), format));
 }
 
-TEST(ExperimentTest, CalibrationDefaults) {
+// What `calibration` of the config comes to for one recipe, `rtn` with the keys of `recipe` added.
+std::optional<CalibrationRequest> OnlyCalibration(const std::string& calibration,
+                                                  const std::string& recipe = "") {
   const ExperimentFile file = ParseExperiment(
-      "model: m\ncalibration: {protocol: ids, file: c.json}\nevaluate: [gptq-c4]\nrecipes: "
-      "[fp16]\n",
+      "model: m\ncalibration: " + calibration +
+          "\nevaluate: [gptq-c4]\nrecipes: [{method: rtn, format: nf4" + recipe + "}]\n",
       "x.yaml");
-  EXPECT_EQ(file.points[0].calibration,
-            (CalibrationRequest{.protocol = "ids",
-                                .source = {.file = "c.json", .dataset = {}, .dataset_file = {}},
-                                .windows = 1,
-                                .window_tokens = 512,
-                                .seed = 42}));
-  const ExperimentFile none = ParseExperiment(
-      "model: m\ncalibration: none\nevaluate: [gptq-c4]\nrecipes: [fp16]\n", "x.yaml");
-  EXPECT_FALSE(none.points[0].calibration);
+  return file.points[0].recipes[0].calibration;
+}
+
+TEST(ExperimentTest, CalibrationsHaveTheirProtocolsDefaults) {
+  for (const CalibrationProtocol& protocol : CalibrationProtocols()) {
+    const std::string file = protocol.dataset.empty() ? ", file: c.json" : "";
+    const CalibrationRequest request =
+        OnlyCalibration("{protocol: " + std::string(protocol.id) + file + "}").value();
+    EXPECT_EQ(request.protocol, protocol.id);
+    EXPECT_EQ(request.source.file, protocol.dataset.empty() ? "c.json" : "");
+    EXPECT_EQ(request.source.dataset, protocol.dataset);
+    EXPECT_EQ(request.source.dataset_file, protocol.dataset_file);
+    EXPECT_EQ(request.windows, protocol.windows);
+    EXPECT_EQ(request.documents, protocol.documents);
+    EXPECT_EQ(request.window_tokens, protocol.window_tokens.value_or(512));
+    EXPECT_EQ(request.seed, protocol.seed);
+  }
+}
+
+TEST(ExperimentTest, AnyTextMayStandInForAProtocolsOwn) {
+  const CalibrationRequest file =
+      OnlyCalibration("{protocol: daq, file: mine.jsonl.gz, windows: 3, seed: 1}").value();
+  EXPECT_EQ(file.source, (TextSource{.file = "mine.jsonl.gz", .dataset = {}, .dataset_file = {}}));
+  EXPECT_EQ(file.windows, 3);
+  EXPECT_EQ(file.seed, 1);
+  EXPECT_EQ(OnlyCalibration("{protocol: gptq-wikitext2, dataset_file: wiki.valid.raw}")->source,
+            (TextSource{.file = {}, .dataset = "wikitext2", .dataset_file = "wiki.valid.raw"}));
+  EXPECT_EQ(OnlyCalibration("{protocol: awq-pile-val, dataset: c4, dataset_file: "
+                            "c4-train.00000-of-01024.json.gz}")
+                ->source.dataset,
+            "c4");
+}
+
+TEST(ExperimentTest, ARecipesOwnCalibrationComesFirst) {
+  const std::string shared = "{protocol: text, file: c.txt}";
+  EXPECT_EQ(OnlyCalibration(shared)->protocol, "text");
+  EXPECT_EQ(OnlyCalibration(shared, ", calibration: {protocol: daq}")->protocol, "daq");
+  EXPECT_EQ(OnlyCalibration(shared, ", calibration: none"), std::nullopt);
+  EXPECT_EQ(OnlyCalibration("none", ", calibration: {protocol: daq}")->protocol, "daq");
+  EXPECT_EQ(OnlyCalibration("authors", ", calibration: {protocol: daq}")->protocol, "daq");
+  // rtn reads no layer inputs, so its authors have none.
+  EXPECT_EQ(OnlyCalibration("authors"), std::nullopt);
+  EXPECT_EQ(OnlyCalibration(shared, ", calibration: authors"), std::nullopt);
 }
 
 TEST(ExperimentTest, ReadsAFile) {
@@ -144,7 +198,8 @@ TEST(RecipeConfigTest, FullPrecisionIsAWordOrAMethod) {
 TEST(RecipeConfigTest, EveryPresetTakesAFormatAlone) {
   for (const Preset& preset : Presets()) {
     const Recipe recipe = OnlyRecipe("{method: " + std::string(preset.name) +
-                                     ", format: {codebook: nf4, group: 64}}");
+                                     ", format: {codebook: nf4, group: 64}, calibration: "
+                                     "{protocol: daq}}");
     const Format format{
         .codebook = *FindCodebook("nf4", true), .symmetric = true, .group_size = 64};
     EXPECT_EQ(recipe, MakeRecipe(preset, format)) << preset.name;
@@ -156,6 +211,23 @@ TEST(RecipeConfigTest, SettingsOverrideThePresets) {
   EXPECT_EQ(recipe.method, "rtn");
   EXPECT_TRUE(GetBool(recipe.range.settings, "include_zero"));
   EXPECT_TRUE(GetBool(recipe.range.settings, "round_zero_point"));
+}
+
+TEST(RecipeConfigTest, PropagationIsThePresetsUnlessGiven) {
+  for (const Preset& preset : Presets()) {
+    const std::string head =
+        "{method: " + std::string(preset.name) + ", format: nf4, calibration: {protocol: daq}";
+    EXPECT_EQ(OnlyRecipe(head + "}").propagation, preset.propagation) << preset.name;
+    for (const std::string_view name : PropagationNames()) {
+      EXPECT_EQ(
+          PropagationName(OnlyRecipe(head + ", propagate: " + std::string(name) + "}").propagation),
+          name);
+    }
+  }
+  const std::string spelled_out = "{range: mse, rounding: nearest, format: nf4";
+  EXPECT_EQ(OnlyRecipe(spelled_out + "}").propagation, Propagation::kFullPrecision);
+  EXPECT_EQ(OnlyRecipe(spelled_out + ", propagate: quantized}").propagation,
+            Propagation::kQuantized);
 }
 
 TEST(RecipeConfigTest, SpelledOutPartsGetTheirDefaults) {
@@ -245,6 +317,8 @@ TEST(SlowExperimentTest, MutatedConfigsAreReadOrRefused) {
                                            "sweep",
                                            "channel: ",
                                            "recipes:",
+                                           "calibration: authors\n",
+                                           "propagate: quantized, ",
                                            "name: ",
                                            "\\",
                                            "99999999999999999999"};

@@ -5,6 +5,7 @@
 #include <sstream>
 #include <string>
 
+#include "harness/authors_calibration.h"
 #include "harness/parse_experiment.h"
 #include "methods/registry.h"
 
@@ -94,6 +95,46 @@ TEST(ExplainTest, TellsSharedThingsOnceWithTheirPoints) {
   ExpectHas(text, "text [points 1, 3, 5]");
   const std::string once = "rtn int4 group-32";
   EXPECT_EQ(text.find(once), text.rfind(once));
+}
+
+TEST(ExplainTest, TellsEachCalibrationWithItsRecipes) {
+  const std::string text = ExplainText(
+      "model: m\n"
+      "calibration: {protocol: daq, windows: 2}\n"
+      "evaluate: [gptq-c4]\n"
+      "recipes:\n"
+      "  - fp16\n"
+      "  - {method: rtn, format: nf4}\n"
+      "  - {method: rtn, format: nf3, propagate: quantized}\n"
+      "  - {method: rtn, format: nf2, calibration: {protocol: awq-pile-val, seed: 1}}\n");
+  ExpectHas(text, "1. none for recipe 1");
+  ExpectHas(text, "2. daq for recipes 2-3 protocol daq (config): the same stream of documents");
+  ExpectHas(text, "text val.jsonl.zst of dataset pile-val (default)");
+  ExpectHas(text, "windows 2 (config): how many windows");
+  ExpectHas(text, "seed 42 (default): of the draws");
+  ExpectHas(text, "3. awq-pile-val for recipe 4");
+  ExpectHas(text, "documents 128 (default): how many documents");
+  ExpectHas(text, "seed 1 (config)");
+  ExpectHas(text, "propagate full_precision (default): which inputs a block is calibrated on");
+  ExpectHas(text, "propagate quantized (config): which inputs a block is calibrated on");
+  ExpectHas(text, "No part of this recipe reads layer inputs");
+  ExpectHas(ExplainText("model: m\nevaluate: [gptq-c4]\nrecipes: [fp16, {method: rtn, format: "
+                        "nf4}]\n"),
+            "Calibration 1. none for recipes 1-2");
+}
+
+TEST(ExplainTest, SaysWhichCalibrationsAreTheAuthors) {
+  int calibrated = 0;
+  for (const AuthorsCalibration& row : AuthorsCalibrations()) {
+    if (FindPreset(row.method) == nullptr) continue;
+    ++calibrated;
+    const std::string text =
+        ExplainText("model: m\ncalibration: authors\nevaluate: [gptq-c4]\nrecipes: [{method: " +
+                    std::string(row.method) + ", format: int4}]\n");
+    ExpectHas(text, "protocol " + std::string(row.protocol) + " (authors): ");
+    ExpectHas(text, "seed " + std::to_string(row.seed) + " (authors): ");
+  }
+  if (calibrated == 0) GTEST_SKIP() << "no preset reads layer inputs";
 }
 
 TEST(ExplainTest, KeepsToAHundredColumns) {

@@ -1,6 +1,10 @@
 #include "harness/recipe_json.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
+
+#include "harness/propagation.h"
+#include "harness/recipe_label.h"
 
 namespace daq {
 namespace {
@@ -58,10 +62,26 @@ TEST(RecipeJsonTest, AnyDifferenceChangesTheContent) {
                                 Rtn(BuiltIn("int3", false, 0)),
                                 MakeRecipe(*FindPreset("mse"), base.format),
                                 MakeRecipe(*FindPreset("rtn-gptq"), base.format)};
-  others.push_back(base);
-  others.back().propagation = Propagation::kQuantized;
   for (const Recipe& other : others)
     EXPECT_NE(RecipeContent(base).dump(), RecipeContent(other).dump());
+}
+
+TEST(RecipeJsonTest, PropagationCountsWherePartsReadLayerInputs) {
+  for (const Preset& preset : Presets()) {
+    const Recipe recipe = MakeRecipe(preset, BuiltIn("int4", false, 0));
+    Recipe other = recipe;
+    other.propagation = recipe.propagation == Propagation::kQuantized ? Propagation::kFullPrecision
+                                                                      : Propagation::kQuantized;
+    EXPECT_EQ(RecipeContent(recipe).dump() != RecipeContent(other).dump(), NeedsCalibration(recipe))
+        << preset.name;
+    EXPECT_EQ(MethodLabel(recipe), preset.name);
+    EXPECT_EQ(MethodLabel(other), NeedsCalibration(recipe)
+                                      ? fmt::format("{} (propagate={})", preset.name,
+                                                    PropagationName(other.propagation))
+                                      : preset.name)
+        << preset.name;
+    EXPECT_NE(ToJson(recipe).dump(), ToJson(other).dump());
+  }
 }
 
 }  // namespace

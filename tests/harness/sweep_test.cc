@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kBase =
     "model: m\n"
-    "calibration: {protocol: text, file: c.txt}\n"
+    "calibration: {protocol: daq, file: c.jsonl}\n"
     "evaluate: [gptq-wikitext2, {protocol: ids, file: w.json}]\n"
     "recipes:\n"
     "  - fp16\n"
@@ -59,9 +59,9 @@ TEST(SweepTest, SpansEveryCombinationTheLastKeyFastest) {
   EXPECT_EQ(file.points[5].sweep_point,
             (Label{{"recipes.format.group", "64"}, {"calibration.windows", "4"}}));
   EXPECT_EQ(Labels(file.points[1]), (Strings{"fp16", "rtn nf4 channel", "mse int4 channel"}));
-  EXPECT_EQ(file.points[1].calibration->windows, 2);
+  EXPECT_EQ(file.points[1].recipes[1].calibration->windows, 2);
   EXPECT_EQ(Labels(file.points[5]), (Strings{"fp16", "rtn nf4 group-64", "mse int4 group-64"}));
-  EXPECT_EQ(file.points[5].calibration->windows, 4);
+  EXPECT_EQ(file.points[5].recipes[2].calibration->windows, 4);
 }
 
 TEST(SweepTest, WritesWholeFormatsBeforeTheirKeys) {
@@ -90,6 +90,55 @@ TEST(SweepTest, SetsEvaluationsButNotTheWindowsOfIds) {
   EXPECT_EQ(file.points[0].evaluations[0].max_windows, 3);
   EXPECT_EQ(file.points[0].evaluations[1].window_tokens, EvaluationRequest{}.window_tokens);
   EXPECT_EQ(file.points[0].evaluations[1].max_windows, 3);
+}
+
+// Of the shared calibration a point's recipes all get the value; of their own, those that have a
+// map.
+TEST(SweepTest, SetsCalibrationsWhereAMapStands) {
+  const std::string config =
+      "model: m\n"
+      "calibration: {protocol: daq}\n"
+      "evaluate: [gptq-c4]\n"
+      "recipes:\n"
+      "  - fp16\n"
+      "  - {method: rtn, format: nf4}\n"
+      "  - {method: mse, format: nf4, calibration: {protocol: daq, windows: 9}}\n"
+      "  - {method: rtn, format: nf3, calibration: none}\n"
+      "  - {method: rtn, format: nf2, calibration: authors}\n"
+      "sweep:\n"
+      "  calibration.windows: [2, 3]\n"
+      "  recipes.calibration.windows: [4, 5]\n";
+  const ExperimentFile file = ParseExperiment(config, "x.yaml");
+  ASSERT_EQ(file.points.size(), 4U);
+  const auto windows = [&](std::size_t point, std::size_t recipe) {
+    const auto& calibration = file.points[point].recipes[recipe].calibration;
+    return calibration ? calibration->windows.value_or(-1) : 0;
+  };
+  for (std::size_t point = 0; point < 4; ++point) {
+    EXPECT_EQ(windows(point, 0), 0);
+    EXPECT_EQ(windows(point, 1), point < 2 ? 2 : 3);
+    EXPECT_EQ(windows(point, 2), point % 2 == 0 ? 4 : 5);
+    EXPECT_EQ(windows(point, 3), 0);
+    EXPECT_EQ(windows(point, 4), 0);
+  }
+}
+
+TEST(SweepTest, SetsWholeCalibrationsAndPropagationsOfAllRecipes) {
+  const ExperimentFile file = Read(
+      "  recipes.calibration.windows: [7]\n"
+      "  recipes.calibration: [{protocol: text, file: a.txt}, {protocol: gptq-c4}]\n"
+      "  recipes.propagate: [quantized, full_precision]\n");
+  ASSERT_EQ(file.points.size(), 4U);
+  for (std::size_t point = 0; point < 4; ++point) {
+    EXPECT_EQ(file.points[point].recipes[0].calibration, std::nullopt);
+    for (const std::size_t recipe : {1U, 2U}) {
+      const RecipeRequest& request = file.points[point].recipes[recipe];
+      EXPECT_EQ(request.calibration->protocol, point < 2 ? "text" : "gptq-c4");
+      EXPECT_EQ(request.calibration->windows, 7);
+      EXPECT_EQ(request.recipe.propagation,
+                point % 2 == 0 ? Propagation::kQuantized : Propagation::kFullPrecision);
+    }
+  }
 }
 
 TEST(SweepTest, MayHoldWhatTheRestLeavesOut) {
@@ -152,6 +201,15 @@ TEST(SweepTest, NamesTheLineOfAWrongValueAndThePoint) {
             "x.yaml:9: recipes[1].range.grid_points: expected one of round_zero_point, "
             "include_zero, found "
             "\"grid_points\" (in the sweep of line 8, at recipes.range.grid_points: 50)");
+  EXPECT_EQ(ErrorOf("  calibration:\n    - {protocol: awq-pile-val}\n  calibration.windows: [1]\n"),
+            "x.yaml:11: calibration.windows: expected no such key with protocol awq-pile-val: its "
+            "windows follow from documents, found 1 (in the sweep of line 8, at calibration: "
+            "{protocol: awq-pile-val}, calibration.windows: 1)");
+  EXPECT_EQ(
+      ErrorOf("  recipes.propagate: [quantised]\n"),
+      "x.yaml:9: recipes[1].propagate: expected one of full_precision, quantized, "
+      "quantized_within_block, found \"quantised\" (did you mean quantized?) (in the sweep of "
+      "line 8, at recipes.propagate: quantised)");
   // A format that the range cannot serve is made of two lines; the sweep's is named.
   EXPECT_EQ(ErrorOf("  recipes.format.codebook: [{name: b, values: [1, 2]}]\n"),
             "x.yaml:9: recipes[1]: format: symmetric: expected false for b, whose values are of "
@@ -198,6 +256,16 @@ TEST(SweepTest, RefusesAValueThatNothingTakes) {
   EXPECT_EQ(error("calibration.windows: [1]"),
             "x.yaml:5: sweep.calibration.windows: expected something under calibration that takes "
             "it, found nothing");
+  EXPECT_EQ(error("recipes.calibration.windows: [1]"),
+            "x.yaml:5: sweep.recipes.calibration.windows: expected something under recipes that "
+            "takes it, found nothing");
+  // A recipe without a calibration of its own gets none by a key of one.
+  EXPECT_EQ(ErrorOf("  recipes.calibration.windows: [1]\n"),
+            "x.yaml:9: sweep.recipes.calibration.windows: expected something under recipes that "
+            "takes it, found nothing");
+  EXPECT_EQ(ErrorOf("  recipes.calibration: [none, authors]\n  recipes.calibration.seed: [1]\n"),
+            "x.yaml:10: sweep.recipes.calibration.seed: expected something under recipes that "
+            "takes it, found nothing");
 }
 
 std::string Numbers(int count) {
@@ -223,8 +291,8 @@ TEST(SlowSweepTest, ReadsTenThousandPoints) {
   const ExperimentFile file = Read("  calibration.windows: " + Numbers(100) +
                                    "\n  calibration.seed: " + Numbers(100) + "\n");
   ASSERT_EQ(file.points.size(), 10'000U);
-  EXPECT_EQ(file.points[9'999].calibration->windows, 100);
-  EXPECT_EQ(file.points[9'998].calibration->seed, 99);
+  EXPECT_EQ(file.points[9'999].recipes[1].calibration->windows, 100);
+  EXPECT_EQ(file.points[9'998].recipes[1].calibration->seed, 99);
 }
 
 }  // namespace
