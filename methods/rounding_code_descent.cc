@@ -61,8 +61,8 @@ class RowDescent {
         length_(GroupLength(format, weight.cols())),
         first_row_(first_row),
         count_(std::min(kRowsPerItem, weight.rows() - first_row)),
-        error_(MatrixD::Zero(kRowsPerItem, weight.cols())),
-        product_(kRowsPerItem, weight.cols()),
+        error_(count_, weight.cols()),
+        product_(count_, weight.cols()),
         thresholds_(format.codebook.values.size() - 1),
         changes_(static_cast<std::size_t>(count_)) {}
 
