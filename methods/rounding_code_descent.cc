@@ -30,7 +30,7 @@ namespace {
 constexpr Index kRowsPerItem = 32;
 // G e is kept up to date at once inside a block of columns, and for all others at its end.
 constexpr Index kBlock = 128;
-constexpr Index kSegment = 512;  // columns of the Gram matrix's block that stay in the cache
+constexpr Index kSegment = 256;  // columns of the Gram matrix's block that stay in the cache
 // A change must lower the objective by this share of the terms that it weighs, each with a few
 // roundings of 2^-53: below it the gain would be rounding, and two codes could take turns for ever.
 constexpr double kLeastGain = 1e-13;
@@ -61,8 +61,8 @@ class RowDescent {
         length_(GroupLength(format, weight.cols())),
         first_row_(first_row),
         count_(std::min(kRowsPerItem, weight.rows() - first_row)),
-        error_(MatrixD::Zero(kRowsPerItem, weight.cols())),
-        product_(kRowsPerItem, weight.cols()),
+        error_(count_, weight.cols()),
+        product_(count_, weight.cols()),
         thresholds_(format.codebook.values.size() - 1),
         changes_(static_cast<std::size_t>(count_)) {}
 
@@ -134,14 +134,33 @@ class RowDescent {
     }
   }
 
-  // G e of the columns [begin, end) after the block's changes.
+  // G e of the columns [begin, end) after the block's changes. Four changes at once, so that the
+  // products are read and written a quarter as often.
   void UpdateProducts(const std::vector<Index>& active, Index begin, Index end) {
     for (Index first = begin; first < end; first += kSegment) {
       const Index last = std::min(first + kSegment, end);
       for (const Index row : active) {
-        for (const Change& change : changes_[Place(row)])
-          AddRow(gram_.row(change.column).data(), change.difference, first, last, row);
+        const std::vector<Change>& changes = changes_[Place(row)];
+        std::size_t i = 0;
+        for (; i + 4 <= changes.size(); i += 4) AddFourRows(&changes[i], first, last, row);
+        for (; i < changes.size(); ++i)
+          AddRow(gram_.row(changes[i].column).data(), changes[i].difference, first, last, row);
       }
+    }
+  }
+
+  void AddFourRows(const Change* changes, Index begin, Index end, Index row) {
+    std::array<const double*, 4> gram_row;
+    std::array<double, 4> difference;
+    for (std::size_t i = 0; i < 4; ++i) {
+      gram_row[i] = gram_.row(changes[i].column).data();
+      difference[i] = changes[i].difference;
+    }
+    double* product = product_.row(row).data();
+    for (Index column = begin; column < end; ++column) {
+      product[column] +=
+          (difference[0] * gram_row[0][column] + difference[1] * gram_row[1][column]) +
+          (difference[2] * gram_row[2][column] + difference[3] * gram_row[3][column]);
     }
   }
 
@@ -251,20 +270,24 @@ std::unique_ptr<Rounding> MakeCodeDescent(const Settings& settings);
 
 std::span<const SettingSpec> CodeDescentSettings() {
   static const std::array<SettingSpec, 2> specs = {
-      SettingSpec{.name = "sweeps",
-                  .default_value = std::int64_t{10},
-                  .lowest = 0,
-                  .highest = 1000,
-                  .meaning = "passes over the columns at most; a row without a change in a pass "
-                             "is done",
-                  .source = "to be measured"},
+      SettingSpec{
+          .name = "sweeps",
+          .default_value = std::int64_t{10},
+          .lowest = 0,
+          .highest = 1000,
+          .meaning = "passes over the columns at most; a row without a change in a pass "
+                     "is done",
+          .source = "this project: ten are within 0.5 % of convergence in output error on the demo "
+                    "model (docs/methods.md)"},
       SettingSpec{.name = "damping_tokens",
                   .default_value = 512.0,
                   .lowest = 0,
                   .highest = 1e9,
                   .meaning = "damping_tokens / tokens times the diagonal of X^T X is added to it: "
                              "more trusts the correlations of few tokens less",
-                  .source = "to be measured"}};
+                  .source =
+                      "this project, provisional: near the best of 0 to 2048 on other text at 512, "
+                      "1024 and 4096 tokens of the demo model (docs/methods.md)"}};
   return specs;
 }
 

@@ -29,12 +29,10 @@ namespace daq {
 namespace {
 
 constexpr Index kLanes = static_cast<Index>(LaneEncoder::kLanes);
-// Products correct this many rows at once, always: rows are filled up to it, because OpenBLAS may
-// compute the last rows of a smaller product in another order, and then a row's codes would depend
-// on how many rows there are.
-constexpr Index kRowsPerProduct = 64;
+// Pieces of the products. OpenBLAS sums in an order that depends on a row's place in its piece, so
+// the last bits of a correction, and seldom a code, depend on the rows before: not on the threads.
+constexpr Index kRowsPerProduct = 256;
 constexpr Index kColumnsPerProduct = 1024;
-static_assert(kRowsPerProduct % kLanes == 0);
 
 Index Pieces(Index size, Index piece) { return (size + piece - 1) / piece; }
 
@@ -97,10 +95,10 @@ class GptqRun {
     AddDiagnostics(found.diagnostics);
   }
 
-  // The columns in order of work, dead ones set to 0, with rows of 0 at the end.
+  // The columns in order of work, dead ones set to 0.
   void Permute(const ConstMatrixView& weight) {
-    work_ = MatrixF::Zero(Pieces(rows_, kRowsPerProduct) * kRowsPerProduct, columns_);
-    errors_ = MatrixF::Zero(work_.rows(), std::min(options_.block_size, columns_));
+    work_.resize(rows_, columns_);
+    errors_.resize(rows_, std::min(options_.block_size, columns_));
     std::vector<bool> is_dead(order_.size(), false);
     for (const std::int32_t column : factor_.dead) is_dead[static_cast<std::size_t>(column)] = true;
     layer_.pool->ParallelFor(Pieces(rows_, kLanes), [&](Index item, int) {
@@ -124,7 +122,7 @@ class GptqRun {
     layer.columns = std::span(order_).subspan(static_cast<std::size_t>(first * size),
                                               static_cast<std::size_t>(count * size));
     const RangeResult found =
-        range_.Find(work_.block(0, first * size, rows_, count * size), format_, layer);
+        range_.Find(work_.middleCols(first * size, count * size), format_, layer);
     grid_.scale.middleCols(first, count) = found.grid.scale;
     grid_.zero_point.middleCols(first, count) = found.grid.zero_point;
     grid_.integer_zero_point =
@@ -138,11 +136,11 @@ class GptqRun {
     });
   }
 
-  // Columns [begin, end) of kLanes rows, of which `count` exist, side by side.
+  // Columns [begin, end) of `count` rows side by side; lanes beyond them repeat the last.
   void RoundRows(Index first_row, Index count, Index begin, Index end) {
     std::vector<LaneEncoder::Floats> lanes(static_cast<std::size_t>(end - begin));
     for (Index lane = 0; lane < kLanes; ++lane) {
-      const float* from = work_.row(first_row + lane).data() + begin;
+      const float* from = work_.row(first_row + std::min(lane, count - 1)).data() + begin;
       for (std::size_t i = 0; i < lanes.size(); ++i)
         lanes[i][static_cast<std::size_t>(lane)] = from[i];
     }
@@ -179,7 +177,7 @@ class GptqRun {
 
   void SetGrids(Index first_row, Index count, Index group, LaneEncoder* encoder) const {
     for (Index lane = 0; lane < kLanes; ++lane) {
-      const Index row = first_row + std::min(lane, count - 1);  // rows beyond the last: any grid
+      const Index row = first_row + std::min(lane, count - 1);
       encoder->SetGrid(static_cast<std::size_t>(lane), static_cast<double>(grid_.scale(row, group)),
                        static_cast<double>(grid_.zero_point(row, group)));
     }
@@ -195,15 +193,16 @@ class GptqRun {
 
   // What lies behind the block: minus the block's errors times its rows of U.
   void CorrectRest(Index begin, Index end) {
-    const Index row_pieces = work_.rows() / kRowsPerProduct;
+    const Index row_pieces = Pieces(rows_, kRowsPerProduct);
     const Index column_pieces = Pieces(columns_ - end, kColumnsPerProduct);
     layer_.pool->ParallelFor(row_pieces * column_pieces, [&](Index item, int) {
       const Index row = item % row_pieces * kRowsPerProduct;
       const Index column = end + item / row_pieces * kColumnsPerProduct;
       const Index width = std::min(kColumnsPerProduct, columns_ - column);
-      SubtractProduct(errors_.block(row, 0, kRowsPerProduct, end - begin),
+      const Index height = std::min(kRowsPerProduct, rows_ - row);
+      SubtractProduct(errors_.block(row, 0, height, end - begin),
                       factor_.upper.block(begin, column, end - begin, width),
-                      work_.block(row, column, kRowsPerProduct, width));
+                      work_.block(row, column, height, width));
     });
   }
 
@@ -242,8 +241,8 @@ class GptqRun {
   bool by_group_;
   bool ordered_groups_;
   Encoder encoder_;
-  MatrixF work_;    // [rows_ filled up to kRowsPerProduct, columns_], columns in order of work
-  MatrixF errors_;  // [the same, block_size] of the block at hand
+  MatrixF work_;    // [rows_, columns_], columns in order of work
+  MatrixF errors_;  // [rows_, block_size] of the block at hand
   Grid grid_;
   std::vector<std::uint8_t> codes_;  // [rows_, columns_] in stored order
   std::vector<double> losses_;       // by row, sum of err^2

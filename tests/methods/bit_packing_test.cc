@@ -17,6 +17,24 @@ TEST(BitPackingTest, CodesFollowEachOtherLowestBitsFirst) {
   EXPECT_EQ(packed[1], 0b0000000'0);
 }
 
+TEST(BitPackingTest, WideNumbersFollowTheSameOrderAndComeBack) {
+  const std::vector<std::uint32_t> few = {5, 1, 2047};  // 11 bits: 101, 1, all ones
+  std::vector<std::uint8_t> packed(PackedBytes(3, 11), 0xAA);
+  PackNumbers(few, 11, packed);
+  EXPECT_EQ(packed, (std::vector<std::uint8_t>{5, 1 << 3, 0b1100'0000, 0xFF, 1}));
+  std::mt19937 generator(5);
+  for (const int bits : {0, 1, 7, 12, 31, 32}) {
+    std::vector<std::uint32_t> numbers(19);
+    for (std::uint32_t& number : numbers)
+      number = static_cast<std::uint32_t>(generator() & ((std::uint64_t{1} << bits) - 1));
+    std::vector<std::uint8_t> bytes(PackedBytes(numbers.size(), bits), 0xAA);
+    PackNumbers(numbers, bits, bytes);
+    std::vector<std::uint32_t> back(numbers.size(), 77);
+    UnpackNumbers(bytes, bits, back);
+    EXPECT_EQ(back, numbers) << bits;
+  }
+}
+
 // Every bit of the stream against the header's definition, for all widths and lengths around eight
 // codes.
 TEST(BitPackingTest, EqualsThePlainBitOrderAndUnpacksToTheSame) {

@@ -108,6 +108,37 @@ TEST_F(LayerReportTest, MinMaxWithRealZeroPointsClipsNothing) {
   }
 }
 
+// The same matrix with features renamed: codes and grids stay, positions say whose they are.
+TEST_F(LayerReportTest, GroupsFollowAColumnOrder) {
+  const MatrixF weight = NormalMatrix(20, 96, 0.02, 23);
+  const MatrixF inputs = NormalMatrix(200, 96, 1.0, 24);
+  const Format format{.codebook = BuiltIn("int3", false), .group_size = 32};
+  QuantizedMatrix matrix = Quantize(weight, format, nullptr, 1).matrix;
+  ThreadPool pool(1);
+  const LayerStatistics statistics = StatisticsOf(inputs);
+  const LayerReport plain =
+      ReportLayer(weight, matrix, {.name = "layer", .statistics = &statistics, .pool = &pool});
+  MatrixF moved_weight(20, 96);
+  MatrixF moved_inputs(200, 96);
+  for (std::int32_t p = 0; p < 96; ++p) {
+    matrix.column_order.push_back((p * 5 + 7) % 96);
+    moved_weight.col((p * 5 + 7) % 96) = weight.col(p);
+    moved_inputs.col((p * 5 + 7) % 96) = inputs.col(p);
+  }
+  const LayerStatistics moved_statistics = StatisticsOf(moved_inputs);
+  const LayerReport moved = ReportLayer(
+      moved_weight, matrix, {.name = "layer", .statistics = &moved_statistics, .pool = &pool});
+  EXPECT_EQ(moved.clipped_share, plain.clipped_share);
+  EXPECT_GT(plain.clipped_share, 0.0);  // rounded zero-points clip some weights
+  EXPECT_EQ(moved.range_center, plain.range_center);
+  EXPECT_EQ(moved.range_width, plain.range_width);
+  EXPECT_EQ(moved.code_entropy_bits, plain.code_entropy_bits);
+  // Sums in another order, of doubles.
+  EXPECT_NEAR(moved.weight_mse / plain.weight_mse, 1.0, 1e-12);
+  EXPECT_NEAR(moved.output_mse.value() / plain.output_mse.value(), 1.0, 1e-9);
+  EXPECT_DOUBLE_EQ(moved.bits_per_weight, plain.bits_per_weight + 96.0 * 7 / (20 * 96));
+}
+
 TEST_F(LayerReportTest, TheSameBitsForAnyThreadCount) {
   const MatrixF weight = NormalMatrix(150, 64, 0.02, 20);
   const LayerStatistics statistics = StatisticsOf(NormalMatrix(600, 64, 1.0, 21));

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "base/sha256.h"
+#include "methods/bit_packing.h"
 #include "tests/methods/matrices.h"
 #include "tests/support/input_error.h"
 
@@ -34,6 +35,14 @@ QuantizedMatrix RandomMatrix(const Format& format, Index rows, Index columns,
   return Pack(format, rows, columns, codes, std::move(grid));
 }
 
+// The same with its columns in an order of its own: a shift and a swap.
+QuantizedMatrix WithColumnOrder(QuantizedMatrix matrix) {
+  const auto columns = static_cast<std::int32_t>(matrix.in_features);
+  for (std::int32_t p = 0; p < columns; ++p) matrix.column_order.push_back((p + 3) % columns);
+  std::swap(matrix.column_order.front(), matrix.column_order.back());
+  return matrix;
+}
+
 void ExpectSame(const QuantizedMatrix& a, const QuantizedMatrix& b) {
   EXPECT_EQ(a.format, b.format);
   EXPECT_EQ(a.out_features, b.out_features);
@@ -42,6 +51,7 @@ void ExpectSame(const QuantizedMatrix& a, const QuantizedMatrix& b) {
   EXPECT_EQ(a.grid.zero_point, b.grid.zero_point);
   EXPECT_EQ(a.grid.integer_zero_point, b.grid.integer_zero_point);
   EXPECT_EQ(a.packed_codes, b.packed_codes);
+  EXPECT_EQ(a.column_order, b.column_order);
 }
 
 // Shapes whose rows end inside a byte, with groups that are no multiple of eight.
@@ -114,6 +124,33 @@ TEST(QuantizedMatrixTest, DequantizeFollowsItsFormulaOnEveryThreadCount) {
   }
 }
 
+TEST(QuantizedMatrixTest, AColumnOrderSaysWhoseThePositionsAre) {
+  ThreadPool pool(3);
+  for (const Case& test : Cases()) {
+    const QuantizedMatrix plain =
+        RandomMatrix(test.format, 35, test.columns, test.integer_zero_point, 6);
+    const QuantizedMatrix ordered = WithColumnOrder(plain);
+    MatrixF by_position(35, test.columns);
+    Dequantize(plain, by_position);
+    MatrixF by_feature(35, test.columns);
+    Dequantize(ordered, by_feature, &pool);
+    MatrixF rows(4, test.columns);
+    DequantizeRows(ordered, 17, rows);
+    for (Index p = 0; p < test.columns; ++p) {
+      const Index feature = ordered.column_order[static_cast<std::size_t>(p)];
+      EXPECT_EQ(by_feature.col(feature), by_position.col(p));
+      EXPECT_EQ(rows.col(feature), by_position.col(p).segment(17, 4));
+    }
+    const auto order_bits = static_cast<std::int64_t>(
+        PackedBytes(static_cast<std::size_t>(test.columns), BitsOfPosition(test.columns)) * 8);
+    EXPECT_EQ(StoredBits(ordered), StoredBits(plain) + order_bits);
+  }
+  EXPECT_EQ(BitsOfPosition(1), 0);
+  EXPECT_EQ(BitsOfPosition(2), 1);
+  EXPECT_EQ(BitsOfPosition(4096), 12);
+  EXPECT_EQ(BitsOfPosition(4097), 13);
+}
+
 TEST(QuantizedMatrixTest, StoredBitsCountCodesScalesZeroPointsAndOwnBooks) {
   const auto stored = [](std::string_view name, bool symmetric, Index group_size, bool whole) {
     return StoredBits(
@@ -138,6 +175,8 @@ TEST(QuantizedMatrixFileTest, RoundTrips) {
     const QuantizedMatrix matrix =
         RandomMatrix(test.format, test.rows, test.columns, test.integer_zero_point, 7);
     ExpectSame(Parse(Serialize(matrix), "test"), matrix);
+    const QuantizedMatrix ordered = WithColumnOrder(matrix);
+    ExpectSame(Parse(Serialize(ordered), "test"), ordered);
   }
 }
 
@@ -151,6 +190,9 @@ TEST(QuantizedMatrixFileTest, ContentTakesExactlyTheStoredBits) {
                                (IsBuiltIn(book) ? book.values.size() * 4 : 0) + 3 * 8;
     EXPECT_EQ((Serialize(matrix).size() - header) * 8,
               static_cast<std::size_t>(StoredBits(matrix)));
+    const QuantizedMatrix ordered = WithColumnOrder(matrix);
+    EXPECT_EQ((Serialize(ordered).size() - header) * 8,
+              static_cast<std::size_t>(StoredBits(ordered)));
   }
 }
 
@@ -159,8 +201,8 @@ std::string ParseError(const std::string& bytes) {
 }
 
 TEST(QuantizedMatrixFileTest, EveryTruncationIsRefused) {
-  const std::string bytes = Serialize(
-      RandomMatrix({.codebook = BuiltIn("int3", false), .group_size = 8}, 3, 16, true, 9));
+  const std::string bytes = Serialize(WithColumnOrder(
+      RandomMatrix({.codebook = BuiltIn("int3", false), .group_size = 8}, 3, 16, true, 9)));
   for (std::size_t size = 0; size < bytes.size(); ++size) {
     EXPECT_TRUE(ParseError(bytes.substr(0, size))
                     .starts_with("block-0001: this quantised matrix is damaged: "))
@@ -174,8 +216,8 @@ TEST(QuantizedMatrixFileTest, EveryTruncationIsRefused) {
 }
 
 TEST(QuantizedMatrixFileTest, EveryFlippedBitIsRefused) {
-  const std::string bytes = Serialize(
-      RandomMatrix({.codebook = BuiltIn("int3", false), .group_size = 8}, 3, 16, true, 9));
+  const std::string bytes = Serialize(WithColumnOrder(
+      RandomMatrix({.codebook = BuiltIn("int3", false), .group_size = 8}, 3, 16, true, 9)));
   for (std::size_t bit = 0; bit < bytes.size() * 8; ++bit) {
     std::string damaged = bytes;
     damaged[bit / 8] = static_cast<char>(damaged[bit / 8] ^ (1 << (bit % 8)));
@@ -188,7 +230,7 @@ TEST(QuantizedMatrixFileTest, EveryFlippedBitIsRefused) {
 TEST(QuantizedMatrixFileTest, InconsistentContentWithARightDigestIsSafe) {
   const std::size_t start = std::string_view("daq-bench matrix 1\n").size();
   const Format format{.codebook = BuiltIn("fp4_bnb", false), .group_size = 8};
-  const std::string bytes = Serialize(RandomMatrix(format, 2, 16, false, 10));
+  const std::string bytes = Serialize(WithColumnOrder(RandomMatrix(format, 2, 16, false, 10)));
   int refused = 0;
   for (std::size_t at = start + 64; at < bytes.size(); ++at) {
     for (int value = 0; value < 256; ++value) {
@@ -235,6 +277,20 @@ TEST(QuantizedMatrixFileTest, SaysWhichPartIsInconsistent) {
             start + "a zero-point that is not finite");
   EXPECT_EQ(ParseError(Patched(bytes, 129, std::uint8_t{0xFF})),
             start + "a code outside its code book");
+}
+
+TEST(QuantizedMatrixFileTest, AColumnOrderThatIsNoPermutationIsRefused) {
+  // 12 features take 4 bits each. Content as above with one group a row: scales 97 (2 x 1),
+  // zero-points 105, column order 113 (6 bytes), codes 119.
+  const Format format{.codebook = BuiltIn("fp4_bnb", false)};
+  const std::string bytes = Serialize(WithColumnOrder(RandomMatrix(format, 2, 12, false, 11)));
+  const std::string start = "block-0001: this quantised matrix is damaged: ";
+  ASSERT_EQ(ParseError(bytes), "no error");
+  // Positions 0 and 1 are features 2 and 4.
+  ASSERT_EQ(bytes[std::string_view("daq-bench matrix 1\n").size() + 64 + 113], 0x42);
+  EXPECT_EQ(ParseError(Patched(bytes, 113, std::uint8_t{0x44})), start + "its column order");
+  EXPECT_EQ(ParseError(Patched(bytes, 113, std::uint8_t{0xC2})), start + "its column order");
+  EXPECT_EQ(ParseError(Patched(bytes, 113, std::uint8_t{0x24})), "no error");
 }
 
 TEST(QuantizedMatrixDeathTest, ACodeOutsideTheBookIsABug) {

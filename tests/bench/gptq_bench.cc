@@ -1,0 +1,128 @@
+// GPTQ and code descent on whole layers, int4 in groups of 128. Run: build/release/gptq_bench
+// (items are weights). Arguments: in_features = out_features, threads. Factor is what layers of one
+// input share; Gptq is without it; Products are the matrix products of Gptq alone, for their share.
+#include <benchmark/benchmark.h>
+
+#include <algorithm>
+#include <map>
+
+#include "base/blas.h"
+#include "methods/inverse_factor.h"
+#include "methods/quantize_layer.h"
+#include "methods/registry.h"
+#include "tests/methods/matrices.h"
+
+namespace daq {
+namespace {
+
+constexpr Index kTokens = 1024;
+constexpr Index kBlock = 128;
+
+// Neighbouring features are alike.
+MatrixF Inputs(Index features) {
+  MatrixF inputs = NormalMatrix(kTokens, features, 1.0, 2);
+  for (Index column = 1; column < features; ++column)
+    inputs.col(column) = 0.8F * inputs.col(column - 1) + 0.6F * inputs.col(column);
+  return inputs;
+}
+
+struct Layer {
+  MatrixF weight;
+  LayerStatistics statistics;
+
+  explicit Layer(Index size)
+      : weight(NormalMatrix(size, size, 0.02, 1)), statistics(StatisticsOf(Inputs(size))) {
+    ThreadPool pool(2);
+    statistics.gram(&pool);
+  }
+};
+
+const Layer& LayerOf(Index size) {
+  static std::map<Index, Layer> layers;
+  return layers.try_emplace(size, size).first->second;
+}
+
+const Format& Int4() {
+  static const Format format{.codebook = BuiltIn("int4", false), .group_size = 128};
+  return format;
+}
+
+RecipeParts Parts(std::string_view rounding) {
+  Recipe recipe = MakeRecipe(*FindPreset("rtn-gptq"), Int4());
+  recipe.rounding = ChoosePart(*FindPart(Roundings(), rounding), {});
+  return MakeParts(recipe);
+}
+
+void BM_Factor(benchmark::State& state) {
+  SetUpBlas();
+  const Layer& layer = LayerOf(state.range(0));
+  ThreadPool pool(static_cast<int>(state.range(1)));
+  double damping = 0.01;
+  for (auto _ : state) {
+    state.PauseTiming();
+    const LayerStatistics fresh = layer.statistics;  // nothing derived from it but what follows
+    damping *= 1 + 1e-9;                             // a factor that is not kept yet
+    state.ResumeTiming();
+    const InverseFactor& factor =
+        InverseFactorOf({.name = "bench", .statistics = &fresh, .pool = &pool}, damping, false);
+    if (factor.damp_percent != damping) state.SkipWithError("not positive definite");
+  }
+}
+
+void BM_Rounding(benchmark::State& state, std::string_view rounding) {
+  SetUpBlas();
+  const Layer& layer = LayerOf(state.range(0));
+  const RecipeParts parts = Parts(rounding);
+  ThreadPool pool(static_cast<int>(state.range(1)));
+  const LayerContext context{.name = "bench", .statistics = &layer.statistics, .pool = &pool};
+  const auto error = [&](const RecipeParts& by) {
+    return QuantizeLayer(by, Int4(), layer.weight, context).report.output_mse.value();
+  };
+  if (error(parts) > 0.7 * error(Parts("nearest"))) state.SkipWithError("outputs are not nearer");
+  for (auto _ : state)
+    benchmark::DoNotOptimize(parts.rounding->Quantize(layer.weight, *parts.range, Int4(), context));
+  state.SetItemsProcessed(state.iterations() * layer.weight.size());
+}
+
+void BM_Gptq(benchmark::State& state) { BM_Rounding(state, "gptq"); }
+void BM_CodeDescent(benchmark::State& state) { BM_Rounding(state, "code_descent"); }
+
+void BM_Products(benchmark::State& state) {
+  SetUpBlas();
+  const Index size = state.range(0);
+  MatrixF work = LayerOf(size).weight;
+  const MatrixF errors = NormalMatrix(size, kBlock, 0.02, 3);
+  const MatrixF upper = NormalMatrix(size, size, 1e-3, 4);
+  ThreadPool pool(static_cast<int>(state.range(1)));
+  for (auto _ : state) {
+    for (Index begin = 0; begin < size; begin += kBlock) {
+      const Index end = begin + kBlock;
+      const Index pieces = (size - end + 1023) / 1024;
+      pool.ParallelFor(size / 256 * pieces, [&](Index item, int) {
+        const Index row = item % (size / 256) * 256;
+        const Index column = end + item / (size / 256) * 1024;
+        const Index width = std::min<Index>(1024, size - column);
+        SubtractProduct(errors.middleRows(row, 256), upper.block(begin, column, kBlock, width),
+                        work.block(row, column, 256, width));
+      });
+    }
+  }
+  state.SetItemsProcessed(state.iterations() * size * size);
+}
+
+void Sizes(benchmark::internal::Benchmark* benchmark) {
+  for (const Index size : {1024, 4096}) {
+    for (const int threads : {1, 2}) benchmark->Args({size, threads});
+  }
+  benchmark->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+
+BENCHMARK(BM_Factor)->Apply(Sizes);
+BENCHMARK(BM_Gptq)->Apply(Sizes);
+BENCHMARK(BM_Products)->Apply(Sizes);
+BENCHMARK(BM_CodeDescent)->Apply(Sizes);
+
+}  // namespace
+}  // namespace daq
+
+BENCHMARK_MAIN();
