@@ -111,9 +111,10 @@ void MappedFile::Release(std::span<const std::byte> part) const {
             "a part of this file");
   // Only whole pages: those at the two ends may be shared with a neighbour that is in use.
   const auto page = static_cast<std::uintptr_t>(::sysconf(_SC_PAGESIZE));
-  const auto begin = (reinterpret_cast<std::uintptr_t>(part.data()) + page - 1) / page * page;
-  const auto end = reinterpret_cast<std::uintptr_t>(part.data() + part.size()) / page * page;
-  if (begin < end) ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+  const std::uintptr_t lead = (page - reinterpret_cast<std::uintptr_t>(part.data()) % page) % page;
+  if (lead >= part.size()) return;
+  const std::size_t whole = (part.size() - lead) / page * page;
+  if (whole > 0) ::madvise(const_cast<std::byte*>(part.data()) + lead, whole, MADV_DONTNEED);
 }
 
 }  // namespace daq

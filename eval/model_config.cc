@@ -85,7 +85,7 @@ RopeConfig ReadRope(const JsonObject& config) {
   const bool has_theta = config.Has("rope_theta");
   if (has_theta) rope.theta = config.NumberAbove("rope_theta", 0);
   if (config.Has("rope_scaling") && config.Has("rope_parameters")) {
-    config.Refuse("rope_scaling", "either rope_parameters or rope_scaling");
+    throw InputError({config.file()}, "rope_scaling", "rope_parameters or rope_scaling", "both");
   }
   if (config.Has("rope_scaling")) ReadRopeScaling(config.Object("rope_scaling"), &rope);
   if (config.Has("rope_parameters")) {

@@ -92,7 +92,11 @@ fs::path LocateModel(const std::string& name, const fs::path& base_folder) {
   entry_name.replace(entry_name.find('/'), 1, "--");
   const fs::path entry = HuggingFaceCache() / entry_name;
   const std::string download =
-      fmt::format("download it with: hf download {} (from: pip install huggingface_hub)", name);
+      // Many repositories hold the weights twice, the second time as pickles.
+      fmt::format(
+          "download it with: hf download {} --exclude \"*.bin\" (from: pip install "
+          "huggingface_hub)",
+          name);
   const std::optional<fs::path> snapshot = MainSnapshot(entry);
   if (!snapshot) {
     throw InputError(

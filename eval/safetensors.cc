@@ -79,7 +79,8 @@ StoredTensor ReadEntry(const JsonObject& entry, std::size_t data_begin, std::siz
   const std::size_t data_bytes = file_size - data_begin;
   if (static_cast<std::uint64_t>(offsets[1]) > data_bytes) {
     entry.Refuse("data_offsets",
-                 fmt::format("an end within the file's {} bytes of data", data_bytes));
+                 fmt::format("an end within the file's {} bytes of data (is the file cut short?)",
+                             data_bytes));
   }
   const std::optional<std::uint64_t> bytes = TensorBytes(tensor.shape, dtype->bits);
   if (!bytes) entry.Refuse("shape", "a size that fits memory");

@@ -51,13 +51,14 @@ Json CalibrationJson(const std::optional<CalibrationRecord>& calibration) {
           {"ids_sha256", calibration->ids_sha256}};
 }
 
-std::string LowerCase(std::string text) {
+}  // namespace
+
+std::string FullPrecisionFormat(const std::string& dtype) {
+  std::string text = dtype;
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return std::tolower(c); });
   return text;
 }
-
-}  // namespace
 
 void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
                               EvaluationResult* result) {
@@ -70,19 +71,20 @@ void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
 
 Json ToJson(const CellRecord& cell) {
   const bool fp = cell.recipe.full_precision;
-  Json json = {{"schema", 1},
-               {"id", cell.id},
-               {"status", cell.error.empty() ? "done" : "failed"},
-               {"model", cell.model},
-               {"model_sha256", cell.model_sha256},
-               {"method", cell.recipe.method},
-               {"transform", fp ? "none" : cell.recipe.transform.name},
-               {"range", fp ? "none" : cell.recipe.range.name},
-               {"rounding", fp ? "none" : cell.recipe.rounding.name},
-               {"format", fp ? LowerCase(cell.model_dtype) : FormatName(cell.recipe.format)},
-               {"granularity", fp ? "none" : GranularityName(cell.recipe.format)},
-               {"bits_per_weight", cell.bits_per_weight},
-               {"calibration", CalibrationJson(cell.calibration)}};
+  Json json = {
+      {"schema", 1},
+      {"id", cell.id},
+      {"status", cell.error.empty() ? "done" : "failed"},
+      {"model", cell.model},
+      {"model_sha256", cell.model_sha256},
+      {"method", cell.recipe.method},
+      {"transform", fp ? "none" : cell.recipe.transform.name},
+      {"range", fp ? "none" : cell.recipe.range.name},
+      {"rounding", fp ? "none" : cell.recipe.rounding.name},
+      {"format", fp ? FullPrecisionFormat(cell.model_dtype) : FormatName(cell.recipe.format)},
+      {"granularity", fp ? "none" : GranularityName(cell.recipe.format)},
+      {"bits_per_weight", NumberOrNull(cell.bits_per_weight)},
+      {"calibration", CalibrationJson(cell.calibration)}};
   if (cell.error.empty()) {
     json["metrics"] = {{cell.evaluation.name, MetricJson(cell.evaluation)}};
   } else {

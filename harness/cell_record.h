@@ -51,7 +51,8 @@ struct CellRecord {
   std::string model_sha256;
   std::string model_dtype;  // "F16": what the checkpoint stores
   Recipe recipe;
-  double bits_per_weight = 0;  // of the linear layers, everything stored
+  // Of the linear layers, everything stored; none while it is not known, as in a cell that failed.
+  std::optional<double> bits_per_weight = {};
   std::optional<CalibrationRecord> calibration;
   EvaluationResult evaluation;
   std::vector<LayerReport> layers;
@@ -64,6 +65,9 @@ struct CellRecord {
 
 // The object of docs/results.md, with the one evaluation under `metrics`.
 nlohmann::ordered_json ToJson(const CellRecord& cell);
+
+// What tables call the format of a checkpoint's own weights: "f16".
+std::string FullPrecisionFormat(const std::string& dtype);
 
 // Sets loss_vs_fp of `result` from the full-precision losses of the same windows.
 void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,

@@ -5,6 +5,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <string_view>
@@ -21,6 +22,7 @@
 #include "harness/host.h"
 #include "harness/inspect.h"
 #include "harness/manifest.h"
+#include "harness/nearest_name.h"
 #include "harness/plan.h"
 #include "harness/report.h"
 #include "harness/run.h"
@@ -214,6 +216,24 @@ void InsertDefaultCommand(std::vector<std::string>* arguments) {
   arguments->insert(arguments->begin(), "run");
 }
 
+// What is wrong with the first argument if it cannot be meant as a config: nothing given, or a
+// mistyped command. Empty if all is well.
+std::string FirstArgumentMistake(const std::vector<std::string>& arguments) {
+  constexpr std::array<std::string_view, 4> kCommands = {"run", "plan", "report", "fetch"};
+  if (arguments.empty()) {
+    return "expected an experiment file or a command (run, plan, report, fetch); daq-bench --help "
+           "says more";
+  }
+  const std::string& first = arguments.front();
+  const bool is_option = first.starts_with('-');
+  const bool is_command = std::find(kCommands.begin(), kCommands.end(), first) != kCommands.end();
+  const bool may_be_file =
+      first.find_first_of("./") != std::string::npos || std::filesystem::exists(first);
+  if (is_option || is_command || may_be_file) return "";
+  return fmt::format("\"{}\" is neither a file nor a command: run, plan, report, fetch{}", first,
+                     DidYouMean(first, kCommands));
+}
+
 }  // namespace
 
 int RunCommandLine(std::vector<std::string> arguments) {
@@ -221,6 +241,10 @@ int RunCommandLine(std::vector<std::string> arguments) {
   Arguments parsed;
   std::function<int()> action;
   Declare(&app, &parsed, &action);
+  if (const std::string mistake = FirstArgumentMistake(arguments); !mistake.empty()) {
+    fmt::print(stderr, "daq-bench: {}\n", mistake);
+    return kExitBadInput;
+  }
   InsertDefaultCommand(&arguments);
   std::reverse(arguments.begin(), arguments.end());  // CLI11 takes them last first
   try {

@@ -134,8 +134,9 @@ double MeasureProductRate(ThreadPool* pool) {
 bool StatesFitInMemory(const MemoryEstimate& estimate, std::uint64_t memory_budget_bytes) {
   if (estimate.fixed_bytes > memory_budget_bytes) {
     throw InputError({"memory_budget"}, "value",
-                     fmt::format("at least {} for this model and window",
-                                 FormatBytes(static_cast<double>(estimate.fixed_bytes))),
+                     // Rounded up, in a form that the option takes.
+                     fmt::format("at least {}MiB for this model, window and number of threads",
+                                 (estimate.fixed_bytes + (1U << 20U) - 1) >> 20U),
                      FormatBytes(static_cast<double>(memory_budget_bytes)));
   }
   return estimate.fixed_bytes + estimate.states_bytes <= memory_budget_bytes;

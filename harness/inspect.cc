@@ -142,7 +142,7 @@ constexpr std::string_view kLegend =
     "rewritten ones. docs/methods.md defines every column.\n";
 
 // The values that one row of a matrix can take, of all its groups.
-std::vector<double> CodePositions(const QuantizedMatrix& matrix, Index row) {
+std::vector<double> CodesOf(const QuantizedMatrix& matrix, Index row) {
   std::vector<double> positions;
   for (Index group = 0; group < matrix.grid.scale.cols(); ++group) {
     const auto scale = static_cast<double>(matrix.grid.scale(row, group));
@@ -212,7 +212,8 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   checkpoint.ReadRows(name + ".weight", request.row,
                       Eigen::Map<MatrixF>(weights.data(), 1, weights.size()));
   DensityPlot plot{.title = fmt::format("{}, output channel {}", name, request.row),
-                   .weights = {weights.data(), static_cast<std::size_t>(weights.size())}};
+                   .weights = {weights.data(), static_cast<std::size_t>(weights.size())},
+                   .recipes = {}};
   TextTable table;
   table.AddColumn("recipe", TextTable::kLeft);
   AddReportColumns(&table);
@@ -230,14 +231,14 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
           arm->description));
       continue;
     }
-    plot.strips.push_back(
+    plot.recipes.push_back(
         {.label = arm->description,
-         .positions = CodePositions(
-             store.ReadBlock(place.block).layers[static_cast<std::size_t>(place.layer)],
-             request.row)});
+         .values =
+             CodesOf(store.ReadBlock(place.block).layers[static_cast<std::size_t>(place.layer)],
+                     request.row)});
   }
   const std::filesystem::path file = request.plot.empty() ? folder / (name + ".svg") : request.plot;
-  WriteFileAtomically(file, ToSvg(plot));
+  WriteFileAtomically(file, DrawDensityPlot(plot));
   return fmt::format("# {}, {} x {}\n\n{}\n{}{}plot: {}\n", name, shape.out_features,
                      shape.in_features, table.ToMarkdown(), kLegend, notes, file.string());
 }

@@ -31,16 +31,20 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
                                            .window_tokens = evaluation.windows.window_tokens};
   }
   for (const Arm& arm : workload.arms) {
+    const bool fp = arm.recipe.full_precision;
     const bool calibrated = arm.calibration && NeedsCalibration(arm.recipe);
     manifest.rows.push_back(
         {.model = workload.models[arm.model]->name,
          .method = MethodLabel(arm.recipe),
-         .full_precision = arm.recipe.full_precision,
+         .format = fp ? FullPrecisionFormat(workload.models[arm.model]->checkpoint.dtype())
+                      : FormatName(arm.recipe.format),
+         .granularity = fp ? "none" : GranularityName(arm.recipe.format),
+         .full_precision = fp,
          .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration]) : "",
          .cells = std::vector<std::string>(manifest.columns.size())});
   }
-  for (const Cell& cell : workload.cells) {
-    manifest.rows[cell.arm].cells[workload.evaluations[cell.evaluation].column] = cell.id;
+  for (const Place& place : workload.places) {
+    manifest.rows[place.arm].cells[workload.evaluations[place.evaluation].column] = place.cell;
   }
   return manifest;
 }
@@ -57,6 +61,8 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
   for (const Manifest::Row& row : manifest.rows) {
     json["rows"].push_back({{"model", row.model},
                             {"method", row.method},
+                            {"format", row.format},
+                            {"granularity", row.granularity},
                             {"full_precision", row.full_precision},
                             {"calibration", row.calibration},
                             {"cells", row.cells}});
@@ -82,6 +88,8 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
     for (const Json& row : json.at("rows")) {
       manifest.rows.push_back({.model = row.at("model"),
                                .method = row.at("method"),
+                               .format = row.at("format"),
+                               .granularity = row.at("granularity"),
                                .full_precision = row.at("full_precision"),
                                .calibration = row.at("calibration"),
                                .cells = row.at("cells")});

@@ -20,6 +20,8 @@ struct Manifest {
   struct Row {
     std::string model;
     std::string method;  // label with the settings that differ from the method's own
+    std::string format;
+    std::string granularity;
     bool full_precision = false;
     std::string calibration;         // label; empty if the recipe reads none
     std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell

@@ -69,6 +69,14 @@ std::string CellTable(const Workload& work, const CellStore& store) {
   return table.ToMarkdown();
 }
 
+// Cells of the whole file as it stands; points of a sweep may turn out to share some.
+std::size_t CellsAskedFor(const ExperimentFile& experiment) {
+  std::size_t cells = 0;
+  for (const Experiment& point : experiment.points)
+    cells += point.recipes.size() * point.evaluations.size();
+  return cells;
+}
+
 std::string Gigaflops(double rate) { return fmt::format("{:.0f} GFLOP/s", rate / 1e9); }
 
 }  // namespace
@@ -78,14 +86,19 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   const Workload work =
       ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   const CellStore store(folder);
-  std::string text = fmt::format("# {}: {} cells\n\n", experiment.path.string(), work.cells.size());
+  std::string text = fmt::format("# {}: {}\n\n", experiment.path.string(),
+                                 work.problems.empty()
+                                     ? fmt::format("{} cells", work.cells.size())
+                                     : fmt::format("inputs are there for {} of {} cells",
+                                                   work.cells.size(), CellsAskedFor(experiment)));
   if (!work.cells.empty()) text.append(CellTable(work, store)).append("\n");
   for (const std::string& warning : work.warnings)
     text.append(fmt::format("warning: {}\n", warning));
   if (!work.problems.empty()) {
-    text.append("Missing or wrong inputs; a run would stop here:\n");
+    text.append("Missing or wrong inputs, without which a run does not start:\n");
     for (const std::string& problem : work.problems) text.append(fmt::format("- {}\n", problem));
-    text.append("\n");
+    if (work.cells.empty()) return text;
+    text.append("\nOf the cells above:\n");
   }
   Remainder left;
   std::set<std::string> arms;

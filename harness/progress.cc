@@ -1,6 +1,7 @@
 #include "harness/progress.h"
 
 #include <fmt/format.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -9,6 +10,16 @@
 #include <cstdio>
 
 namespace daq {
+namespace {
+
+// The terminal's width as it is now (a user may resize it); 80 where it does not say.
+std::size_t TerminalColumns() {
+  struct winsize size = {};
+  if (::ioctl(STDERR_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0) return 80;
+  return size.ws_col;
+}
+
+}  // namespace
 
 Progress::Progress(double total_work, bool quiet)
     : total_(total_work), quiet_(quiet), terminal_(::isatty(STDERR_FILENO) != 0) {}
@@ -33,7 +44,10 @@ void Progress::Add(double work) {
 void Progress::Skip(double work) { total_ -= work; }
 
 void Progress::Note(std::string_view line) {
-  if (quiet_) return;
+  if (!quiet_) Problem(line);
+}
+
+void Progress::Problem(std::string_view line) {
   ClearLine();
   fmt::print(stderr, "{}\n", line);
 }
@@ -49,7 +63,8 @@ void Progress::Show() {
           : std::string();
   const std::string line = fmt::format("{:5.1f} %{}  {}", 100 * share, left, step_);
   if (terminal_) {
-    fmt::print(stderr, "\r\x1b[K{}", line);
+    // One column stays free: some terminals wrap when the last one is written.
+    fmt::print(stderr, "\r\x1b[K{}", FitToColumns(line, TerminalColumns() - 1));
     std::fflush(stderr);
     line_shown_ = true;
   } else {
@@ -62,6 +77,12 @@ void Progress::ClearLine() {
   fmt::print(stderr, "\r\x1b[K");
   std::fflush(stderr);
   line_shown_ = false;
+}
+
+std::string FitToColumns(std::string_view line, std::size_t columns) {
+  if (line.size() <= columns) return std::string(line);
+  if (columns < 2) return std::string(line.substr(0, columns));
+  return std::string(line.substr(0, columns - 2)) + "..";
 }
 
 std::string FormatSeconds(double seconds) {

@@ -31,6 +31,9 @@ class Progress {
   // Prints a line of its own (a step's result), above the progress line.
   void Note(std::string_view line);
 
+  // As Note, but also where progress is not wanted: something went wrong.
+  void Problem(std::string_view line);
+
  private:
   using Clock = std::chrono::steady_clock;
   void Show();
@@ -45,6 +48,10 @@ class Progress {
   Clock::time_point started_ = Clock::now();
   Clock::time_point shown_;
 };
+
+// The first `columns` characters of a line of ASCII, ".." at their end where some are left out: a
+// line that a terminal wraps could not be rewritten.
+std::string FitToColumns(std::string_view line, std::size_t columns);
 
 // "45 s", "12 min", "3 h 05 min".
 std::string FormatSeconds(double seconds);

@@ -1,10 +1,12 @@
 #include "harness/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "harness/cell_store.h"
@@ -70,10 +72,41 @@ std::string WithError(const Json& value, const Json& error, bool sign) {
   return error.is_null() ? number : fmt::format("{} ± {:.3f}", number, error.get<double>());
 }
 
+// Empty where a failed cell does not know the number.
+std::string Fixed(const Json& value) {
+  return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
+}
+
 bool AnyCalibration(const Manifest& manifest) {
   return std::any_of(manifest.rows.begin(), manifest.rows.end(),
                      [](const Row& row) { return !row.calibration.empty(); });
 }
+
+// "failed: rtn int3 channel on gptq-c4: why", the cells that failed for the same reason in one
+// line.
+class Failures {
+ public:
+  void Add(const std::string& reason, const std::string& cell) {
+    auto found = std::find_if(reasons_.begin(), reasons_.end(),
+                              [&](const Reason& other) { return other.text == reason; });
+    if (found == reasons_.end()) found = reasons_.insert(reasons_.end(), {.text = reason});
+    found->cells.push_back(cell);
+  }
+
+  std::string ToText() const {
+    std::string text;
+    for (const Reason& reason : reasons_)
+      text.append(fmt::format("failed: {}: {}\n", fmt::join(reason.cells, ", "), reason.text));
+    return text;
+  }
+
+ private:
+  struct Reason {
+    std::string text;
+    std::vector<std::string> cells = {};
+  };
+  std::vector<Reason> reasons_;
+};
 
 // One model's table with a line of what each column is.
 std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::string& model) {
@@ -89,24 +122,28 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
     table.AddColumn("loss vs fp16", TextTable::kRight);
   }
   std::vector<std::string> notes(manifest.columns.size());
-  std::string failures;
+  Failures failures;
   std::string identity;
   for (const Row& row : manifest.rows) {
     if (row.model != model) continue;
-    std::vector<std::string> start;
+    std::string bits;
     std::vector<std::string> numbers;
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       const std::optional<Metric> metric = cells.Find(row, column);
       numbers.resize(2 * column + 2);
-      if (!metric) continue;
+      if (!metric) {
+        if (!row.cells[column].empty()) numbers[2 * column] = "to do";
+        continue;
+      }
       identity = metric->cell.at("model_sha256").get<std::string>().substr(0, 12);
-      start = {metric->cell.at("format"), metric->cell.at("granularity"),
-               fmt::format("{:.3f}", metric->cell.at("bits_per_weight").get<double>())};
+      if (bits.empty()) bits = Fixed(metric->cell.at("bits_per_weight"));
       if (metric->failed) {
         numbers[2 * column] = "failed";
-        failures.append(fmt::format("failed: {} {} on {}: {}\n", row.method, start[0],
-                                    manifest.columns[column].title,
-                                    metric->cell.at("error").get<std::string>()));
+        failures.Add(metric->cell.at("error"),
+                     fmt::format("{}{}{} on {}", row.method,
+                                 row.full_precision ? "" : " " + row.format + " " + row.granularity,
+                                 row.calibration.empty() ? "" : " " + row.calibration,
+                                 manifest.columns[column].title));
         continue;
       }
       numbers[2 * column] =
@@ -119,10 +156,9 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
           metric->json.at("window_tokens").get<Index>(),
           metric->json.at("ids_sha256").get<std::string>().substr(0, 12));
     }
-    if (start.empty()) start = {"(not run yet)", "", ""};
-    std::vector<std::string> line = {row.method, start[0], start[1]};
+    std::vector<std::string> line = {row.method, row.format, row.granularity};
     if (calibrated) line.push_back(row.calibration);
-    line.push_back(start[2]);
+    line.push_back(bits);
     line.insert(line.end(), numbers.begin(), numbers.end());
     table.AddRow(std::move(line));
   }
@@ -130,7 +166,7 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
       fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
                   table.ToMarkdown());
   for (const std::string& note : notes) text.append(note);
-  return text + failures;
+  return text + failures.ToText();
 }
 
 std::vector<std::string> Models(const Manifest& manifest) {
@@ -199,13 +235,21 @@ std::string JsonReport(const Manifest& manifest, const Cells& cells) {
   Json all = Json::array();
   for (const Row& row : manifest.rows) {
     Json object;
+    bool from_failed = true;
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       const std::optional<Metric> metric = cells.Find(row, column);
       if (!metric) continue;
-      if (object.is_null()) {
-        object = metric->cell;
+      // What evaluations share (layers, bits) is in cells that are done.
+      if (object.is_null() || (from_failed && !metric->failed)) {
+        const Json failed = std::exchange(object, metric->cell);
+        object["model"] = row.model;
         object["metrics"] = Json::object();
         object["seconds"]["evaluate"] = 0.0;
+        if (!failed.is_null()) {
+          object["status"] = "failed";
+          object["error"] = failed.at("error");
+        }
+        from_failed = metric->failed;
       }
       if (metric->failed) {
         object["status"] = "failed";

@@ -45,8 +45,9 @@ class Runner {
       if (!arm.recipe.full_precision && !quantized_.contains(arm.id)) Quantize(arm);
       EvaluateArm(arm);
     }
-    progress_->Note(fmt::format("{} cells computed, {} already there", computed_,
-                                work_.cells.size() - computed_));
+    progress_->Note(fmt::format("{} computed{}, {} already there", Cells(computed_),
+                                failed_ == 0 ? "" : fmt::format(", {} failed", failed_),
+                                work_.cells.size() - computed_ - failed_));
     return outcome_;
   }
 
@@ -141,14 +142,14 @@ class Runner {
     CellRecord record = NewRecord(cell);
     record.error = message;
     store_.Write(record);
-    progress_->Note(fmt::format("failed: {} on {}: {}", ArmOf(cell).description,
-                                EvaluationName(cell), message));
-    Finish(cell);
+    progress_->Problem(fmt::format("failed: {} on {}: {}", ArmOf(cell).description,
+                                   EvaluationName(cell), message));
+    pending_.erase(cell);
+    ++failed_;
   }
 
-  void Finish(std::size_t cell) {
-    pending_.erase(cell);
-    ++computed_;
+  static std::string Cells(std::size_t count) {
+    return fmt::format("{} {}", count, count == 1 ? "cell" : "cells");
   }
 
   const std::string& EvaluationName(std::size_t cell) const {
@@ -175,7 +176,9 @@ class Runner {
   void Evaluate(std::size_t cell) {
     const Arm& arm = ArmOf(cell);
     const Checkpoint& checkpoint = CheckpointOf(arm);
-    progress_->Start(fmt::format("evaluate {} on {}", arm.description, EvaluationName(cell)));
+    progress_->Start(fmt::format("[{}/{}] evaluate {} on {}",
+                                 work_.cells.size() - pending_.size() + 1, work_.cells.size(),
+                                 arm.description, EvaluationName(cell)));
     const auto started = std::chrono::steady_clock::now();
     CellRecord record = NewRecord(cell);
     BlockSource blocks = FullPrecisionBlocks(checkpoint, &pool_);
@@ -196,7 +199,8 @@ class Runner {
     progress_->Note(fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description,
                                 EvaluationName(cell), Perplexity(record.evaluation.window_losses),
                                 FormatSeconds(record.evaluate_seconds)));
-    Finish(cell);
+    pending_.erase(cell);
+    ++computed_;
   }
 
   CellRecord NewRecord(std::size_t cell) const {
@@ -209,7 +213,7 @@ class Runner {
     record.model_sha256 = model.content_hash;
     record.model_dtype = model.checkpoint.dtype();
     record.recipe = arm.recipe;
-    record.bits_per_weight = arm.recipe.full_precision ? BitsOf(model.checkpoint.dtype()) : 0;
+    if (arm.recipe.full_precision) record.bits_per_weight = BitsOf(model.checkpoint.dtype());
     if (arm.calibration) {
       const CalibrationInput& input = work_.calibrations[*arm.calibration];
       record.calibration = {
@@ -269,6 +273,7 @@ class Runner {
   std::set<std::size_t> pending_;    // cells to be computed, in order
   std::set<std::string> quantized_;  // arms whose quantise pass has run
   std::size_t computed_ = 0;
+  std::size_t failed_ = 0;
   RunOutcome outcome_ = RunOutcome::kDone;
 };
 

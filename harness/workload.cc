@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <map>
 
 #include "base/sha256.h"
@@ -57,7 +59,13 @@ class Resolver {
   }
 
   void AddPoint(const Experiment& point) {
-    const std::size_t model = FindModel(point);
+    std::optional<std::size_t> found;
+    Attempt([&] { found = FindModel(point); });
+    if (!found) {
+      CheckFiles(point);
+      return;
+    }
+    const std::size_t model = *found;
     std::vector<std::size_t> evaluations;
     for (const EvaluationRequest& request : point.evaluations) {
       Attempt([&] { evaluations.push_back(FindEvaluation(model, request)); });
@@ -65,6 +73,20 @@ class Resolver {
     for (const RecipeRequest& request : point.recipes) {
       Attempt([&] { AddArm(model, request, evaluations); });
     }
+  }
+
+  // Without the model no text can be tokenised, but which ones are missing can be said at once.
+  void CheckFiles(const Experiment& point) {
+    for (const EvaluationRequest& request : point.evaluations)
+      Attempt([&] { RequireFile(request.source); });
+    for (const RecipeRequest& request : point.recipes) {
+      if (request.calibration) Attempt([&] { RequireFile(request.calibration->source); });
+    }
+  }
+
+  void RequireFile(const TextSource& source) const {
+    const std::filesystem::path file = FileOf(source);
+    if (!std::filesystem::exists(file)) throw InputError({file.string()}, std::strerror(ENOENT));
   }
 
   std::size_t FindModel(const Experiment& point) {
@@ -94,7 +116,7 @@ class Resolver {
     return found->second;
   }
 
-  std::filesystem::path FileOf(const TextSource& source) {
+  std::filesystem::path FileOf(const TextSource& source) const {
     if (!source.file.empty()) return source.file;
     return FindDatasetFile(Datasets(), source.dataset, source.dataset_file, folders_.data);
   }
@@ -186,8 +208,9 @@ class Resolver {
                                       {"model", input.content_hash},
                                       {"recipe", RecipeContent(recipe)},
                                       {"calibration", calibration_json}});
-    auto arm = std::find_if(work_.arms.begin(), work_.arms.end(),
-                            [&](const Arm& other) { return other.id == id; });
+    auto arm = std::find_if(work_.arms.begin(), work_.arms.end(), [&](const Arm& other) {
+      return other.id == id && other.model == model;
+    });
     if (arm == work_.arms.end()) {
       std::string description = RecipeLabel(recipe);
       if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration]);
@@ -209,6 +232,7 @@ class Resolver {
                                 {"window_tokens", input.windows.window_tokens},
                                 {"text", input.windows.text_sha256},
                                 {"ids", input.windows.ids_sha256}});
+    work_.places.push_back({.arm = arm, .evaluation = evaluation, .cell = id});
     const bool known = std::any_of(work_.cells.begin(), work_.cells.end(),
                                    [&](const Cell& other) { return other.id == id; });
     if (!known) work_.cells.push_back({.arm = arm, .evaluation = evaluation, .id = std::move(id)});

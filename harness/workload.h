@@ -51,6 +51,14 @@ struct Cell {
   std::string id;
 };
 
+// Where a number stands in the table. Two places hold the same cell where the config asks for the
+// same thing twice: two folders with one checkpoint, two evaluations that come to the same ids.
+struct Place {
+  std::size_t arm = 0;
+  std::size_t evaluation = 0;
+  std::string cell;  // its id
+};
+
 // Everything an experiment file asks for, with its inputs found, read and hashed. Arms and cells
 // that several points of a sweep share are there once.
 struct Workload {
@@ -59,7 +67,8 @@ struct Workload {
   std::vector<EvaluationInput> evaluations;
   std::vector<std::string> columns;   // titles of the evaluations that share a column across models
   std::vector<Arm> arms;              // in the order of the file
-  std::vector<Cell> cells;            // full precision first, then arm by arm
+  std::vector<Cell> cells;            // full precision first, then arm by arm; each id once
+  std::vector<Place> places;          // of the whole table
   std::vector<std::string> problems;  // inputs that are missing or wrong, one message each
   std::vector<std::string> warnings;  // what a user should know, though the numbers are as defined
 };

@@ -174,8 +174,7 @@ TEST_F(ModelConfigTest, RopesThatContradictThemselvesAreRefused) {
             "level, 10000, found 5.0");
   EXPECT_EQ(Error({{"rope_scaling", {{"rope_type", "default"}}},
                    {"rope_parameters", {{"rope_type", "default"}}}}),
-            "config.json: rope_scaling: expected either rope_parameters or rope_scaling, found an "
-            "object");
+            "config.json: rope_scaling: expected rope_parameters or rope_scaling, found both");
 }
 
 TEST_F(ModelConfigTest, RopeNumbersAreChecked) {

@@ -113,7 +113,7 @@ TEST_F(ModelLocatorTest, AnAbsentModelComesWithTheDownloadCommand) {
             "owner/name: no such model: there is no folder base/owner/name and no "
             "home/.cache/huggingface/hub/models--owner--name/refs/main; download it with: hf "
             "download owner/name "
-            "(from: pip install huggingface_hub)");
+            "--exclude \"*.bin\" (from: pip install huggingface_hub)");
 }
 
 TEST_F(ModelLocatorTest, AnIncompleteDownloadIsNamed) {
@@ -122,7 +122,8 @@ TEST_F(ModelLocatorTest, AnIncompleteDownloadIsNamed) {
             std::string("owner/name: the download is incomplete: there is no "
                         "home/.cache/huggingface/hub/models--owner--name/snapshots/") +
                 kRevision +
-                "/config.json; download it with: hf download owner/name (from: pip install "
+                "/config.json; download it with: hf download owner/name --exclude \"*.bin\" (from: "
+                "pip install "
                 "huggingface_hub)");
 }
 

@@ -104,8 +104,8 @@ TEST_F(SafetensorsTest, EntriesAreChecked) {
 
 TEST_F(SafetensorsTest, SizesMustFitTheFileAndEachOther) {
   EXPECT_EQ(Error(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}})", "1234"),
-            "a.safetensors: a.data_offsets: expected an end within the file's 4 bytes of data, "
-            "found [0,8]");
+            "a.safetensors: a.data_offsets: expected an end within the file's 4 bytes of data (is "
+            "the file cut short?), found [0,8]");
   EXPECT_EQ(Error(R"({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 4]}})", "1234"),
             "a.safetensors: a.data_offsets: expected 8 bytes for F32 [2], found [0,4]");
   // 2^32 * 2^32 * 32 bits wraps to 0 in 64 bits.

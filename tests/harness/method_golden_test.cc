@@ -63,9 +63,12 @@ class GoldenMethodTest : public GoldenRun {
   void CompareGptqErrors(const nlohmann::json& golden, Index blocks, double tolerance) {
     for (Index block = 0; block < blocks; ++block) {
       for (const LayerReport& layer : Store().ReadReport(block).layers) {
-        const auto expected =
-            golden.at("layer_errors").at(layer.layer.substr(sizeof("model.layers.") - 1)).at("official_error").get<double>();
-        EXPECT_NEAR(layer.diagnostics.at("gptq.error"), expected, tolerance * expected) << layer.layer;
+        const auto expected = golden.at("layer_errors")
+                                  .at(layer.layer.substr(sizeof("model.layers.") - 1))
+                                  .at("official_error")
+                                  .get<double>();
+        EXPECT_NEAR(layer.diagnostics.at("gptq.error"), expected, tolerance * expected)
+            << layer.layer;
       }
     }
   }

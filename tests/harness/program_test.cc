@@ -21,14 +21,18 @@ class ProgramTest : public testing::Test {
  protected:
   ProgramTest() {
     WriteTinyCheckpoint(folder_.path() / "model", {});
+    WriteWindows(/*count=*/6, /*tokens=*/64);
+    WriteConfig(kConfig);
+  }
+
+  void WriteWindows(int count, int tokens) const {
     Json windows = {{"windows", Json::array()}};
-    for (int window = 0; window < 6; ++window) {
+    for (int window = 0; window < count; ++window) {
       Json ids = Json::array();
-      for (int i = 0; i < 64; ++i) ids.push_back((window * 31 + i * i) % 64);
+      for (int i = 0; i < tokens; ++i) ids.push_back((window * 31 + i * i) % 64);
       windows["windows"].push_back(ids);
     }
     WriteFileAtomically(folder_.path() / "windows.json", windows.dump());
-    WriteConfig(kConfig);
   }
 
   void WriteConfig(const std::string& text) const {
@@ -111,7 +115,7 @@ TEST_F(ProgramTest, ARerunComputesOnlyWhatIsMissing) {
   WriteConfig(std::string(kConfig) + "  - {method: rtn, format: int4}\n");
   const ProgramResult rerun = Run({config()});
   ASSERT_EQ(rerun.exit_code, 0) << rerun.errors;
-  EXPECT_NE(rerun.errors.find("1 cells computed, 4 already there"), std::string::npos)
+  EXPECT_NE(rerun.errors.find("1 cell computed, 4 already there"), std::string::npos)
       << rerun.errors;
   const auto after = Cells();
   EXPECT_EQ(after.size(), 5U);
@@ -139,6 +143,74 @@ TEST_F(ProgramTest, KilledRunsContinueAndGiveTheSameTable) {
   }
   EXPECT_GE(kills, 3);
   EXPECT_EQ(run.output, expected);
+}
+
+// Interrupts runs at ever later moments, as Ctrl-C does. Early ones end at once, before the program
+// listens; some must have been caught.
+TEST_F(ProgramTest, InterruptedRunsSaySoAndContinue) {
+  const std::string expected = Run({config()}, "undisturbed").output;
+  int caught = 0;
+  for (int milliseconds = 1; milliseconds < 60000; milliseconds += 3) {
+    const ProgramResult run = RunProgram({DAQ_BINARY, config(), "--results",
+                                          (folder_.path() / "results").string(), "--threads", "1"},
+                                         milliseconds, SIGINT);
+    if (run.exit_code == 0) {
+      EXPECT_EQ(run.output, expected);
+      break;
+    }
+    if (run.exit_code == 128 + SIGINT && run.errors.empty()) continue;
+    ASSERT_EQ(run.exit_code, 130) << run.errors;
+    EXPECT_EQ(run.output, "");
+    EXPECT_NE(run.errors.find("stopped; the same command goes on"), std::string::npos);
+    ++caught;
+  }
+  EXPECT_GE(caught, 1);
+}
+
+// The least budget, which is a whole number of MiB, holds a block but not the hidden states of more
+// than a MiB: these go to a scratch file.
+TEST_F(ProgramTest, NeitherThreadsNorMemoryBudgetChangeABit) {
+  WriteWindows(/*count=*/90, /*tokens=*/128);  // 90 * 128 * 32 floats are 1.4 MiB
+  const auto losses = [&](const std::vector<std::string>& options, const std::string& results) {
+    std::vector<std::string> arguments = {config()};
+    arguments.insert(arguments.end(), options.begin(), options.end());
+    const ProgramResult run = Run(arguments, results);
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    std::map<std::string, Json> losses_of;
+    for (const auto& [name, content] : Cells(results))
+      losses_of[name] = Json::parse(content).at("metrics").at("ids").at("window_losses");
+    return losses_of;
+  };
+  const auto expected = losses({"--threads", "1"}, "one");
+  EXPECT_EQ(expected.size(), 4U);
+  EXPECT_EQ(losses({"--threads", "2"}, "two"), expected);
+  EXPECT_EQ(losses({"--threads", "3"}, "three"), expected);
+  const ProgramResult refused = Run({config(), "--memory-budget", "1MiB"}, "refused");
+  const std::string marker = "expected at least ";
+  const std::size_t at = refused.errors.find(marker);
+  ASSERT_NE(at, std::string::npos) << refused.errors;
+  const std::string least = refused.errors.substr(at + marker.size());
+  EXPECT_EQ(losses({"--memory-budget", least.substr(0, least.find(' '))}, "scratch"), expected);
+}
+
+TEST_F(ProgramTest, WhatIsAskedForTwiceStandsInBothPlaces) {
+  fs::copy(folder_.path() / "model", folder_.path() / "copy", fs::copy_options::recursive);
+  WriteConfig(R"(model: model
+evaluate: [{protocol: ids, file: windows.json}, {protocol: ids, name: again, file: windows.json}]
+recipes: [fp16, {method: rtn, format: nf4}]
+sweep: {model: [model, copy]}
+)");
+  const ProgramResult run = Run({config()});
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_EQ(Cells().size(), 2U);
+  const Json report = Json::parse(Run({"report", config(), "--format", "json"}).output);
+  ASSERT_EQ(report.size(), 4U);
+  for (const Json& object : report) {
+    EXPECT_EQ(object.at("metrics").at("ids"), object.at("metrics").at("again"));
+  }
+  EXPECT_EQ(report[1].at("model"), "model");
+  EXPECT_EQ(report[3].at("model"), "copy");
+  EXPECT_EQ(report[3].at("metrics"), report[1].at("metrics"));
 }
 
 TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
@@ -190,6 +262,30 @@ TEST_F(ProgramTest, PlanListsCellsAndComputesNothing) {
   EXPECT_NE(Run({"plan", config(), "--explain"}).output.find("max_shrink"), std::string::npos);
 }
 
+TEST_F(ProgramTest, PlanNamesEveryMissingInputAtOnce) {
+  WriteConfig("model: owner/name\nevaluate: [gptq-wikitext2, gptq-c4]\nrecipes: [fp16]\n");
+  const ProgramResult plan =
+      Run({"plan", config(), "--data", (folder_.path() / "no-data").string()});
+  EXPECT_EQ(plan.exit_code, 0);
+  for (const char* wanted : {"inputs are there for 0 of 2 cells", "hf download owner/name",
+                             "daq-bench fetch wikitext2", "daq-bench fetch c4"}) {
+    EXPECT_NE(plan.output.find(wanted), std::string::npos) << wanted << "\n" << plan.output;
+  }
+  EXPECT_EQ(plan.output.find("left to do"), std::string::npos) << "nothing is known of the work";
+}
+
+TEST_F(ProgramTest, MistypedCommandsAreNamed) {
+  const ProgramResult typo = RunProgram({DAQ_BINARY, "plna", config()});
+  EXPECT_EQ(typo.exit_code, 2);
+  EXPECT_EQ(
+      typo.errors,
+      "daq-bench: \"plna\" is neither a file nor a command: run, plan, report, fetch (did you "
+      "mean plan?)\n");
+  const ProgramResult nothing = RunProgram({DAQ_BINARY});
+  EXPECT_EQ(nothing.exit_code, 2);
+  EXPECT_NE(nothing.errors.find("expected an experiment file or a command"), std::string::npos);
+}
+
 TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
   TinyCheckpointSpec spec;
   spec.dtype = "F32";
@@ -202,10 +298,16 @@ TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
   fs::create_directories(folder_.path() / "model");
   WriteFileAtomically(folder_.path() / "model/config.json", TinyConfigJson(spec));
   WriteSafetensors(folder_.path() / "model/model.safetensors", tensors, spec.dtype);
-  const ProgramResult run = Run({config()});
+  const ProgramResult run = Run({config(), "--quiet"});
   EXPECT_EQ(run.exit_code, 2);
   EXPECT_NE(run.errors.find("model.layers.1.mlp.up_proj.weight[0, 5]"), std::string::npos)
       << run.errors;
+  // One line for all that failed for the same reason, and no number where none is known.
+  EXPECT_NE(run.output.find("failed: fp16 on ids, rtn nf4 channel on ids, "), std::string::npos)
+      << run.output;
+  EXPECT_NE(run.output.find("| rtn              | nf4    | channel     |             | failed |"),
+            std::string::npos)
+      << run.output;
 }
 
 // A 7B-shaped model streams: peak memory is that of one block, whatever their number.

@@ -1,4 +1,5 @@
 #pragma once
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -12,7 +13,8 @@ struct ProgramResult {
 };
 
 // Runs a program with arguments (arguments[0] is its path) and waits for it. If `kill_after_ms` >=
-// 0, sends SIGKILL after so many milliseconds unless it ended before.
-ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_after_ms = -1);
+// 0, sends `signal` after so many milliseconds unless it ended before.
+ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_after_ms = -1,
+                         int signal = SIGKILL);
 
 }  // namespace daq
