@@ -210,7 +210,7 @@ TEST(ExperimentErrorTest, Recipes) {
       {"{method: rtn, range: {include_zero: yes}, format: nf4}",
        "x.yaml:5: recipes[1].range.include_zero: expected true or false, found \"yes\""},
       {"{range: minmax, format: nf4}",
-       "x.yaml:5: recipes[1].rounding: expected nearest, found nothing"},
+       "x.yaml:5: recipes[1].rounding: expected one of nearest, gptq, code_descent, found nothing"},
       {"{rounding: nearest, format: nf4}",
        "x.yaml:5: recipes[1].range: expected one of minmax, mse, found nothing"},
       {"{range: max, rounding: nearest, format: nf4}",
