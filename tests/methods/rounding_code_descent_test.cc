@@ -174,6 +174,7 @@ TEST_F(CodeDescentTest, OutputsAreFarNearerThanByNearestCodes) {
   const Format format{.codebook = BuiltIn("int3", false), .group_size = 32};
   const double before =
       Quantize(weight, format, statistics, {{"sweeps", std::int64_t{0}}}).report.output_mse.value();
+  // Measured: 0.30.
   EXPECT_LT(Quantize(weight, format, statistics).report.output_mse.value(), 0.4 * before);
 }
 

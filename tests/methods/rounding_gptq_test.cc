@@ -274,7 +274,7 @@ TEST_F(GptqTest, OutputsAreFarNearerThanByNearestCodes) {
       const QuantizedLayer nearest =
           QuantizeLayer(MakeParts(MakeRecipe(*FindPreset("rtn-gptq"), format)), format, weight,
                         {.name = "layer", .statistics = &statistics, .pool = &pool});
-      // Measured: 0.16 to 0.25.
+      // Measured: 0.29 to 0.33.
       EXPECT_LT(Quantize(weight, format, statistics).report.output_mse.value(),
                 0.4 * nearest.report.output_mse.value())
           << book << " " << group_size;
