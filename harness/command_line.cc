@@ -206,12 +206,17 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   fetch->callback([=] { *action = [=] { return FetchCommand(*arguments); }; });
 }
 
+constexpr std::array<std::string_view, 5> kCommands = {"run", "plan", "report", "inspect", "fetch"};
+
+bool IsCommand(std::string_view word) {
+  return std::find(kCommands.begin(), kCommands.end(), word) != kCommands.end();
+}
+
 // `daq-bench CONFIG` means `daq-bench run CONFIG`.
 void InsertDefaultCommand(std::vector<std::string>* arguments) {
-  constexpr std::array<std::string_view, 8> kFirst = {"run",   "plan",   "report", "inspect",
-                                                      "fetch", "--help", "-h",     "--version"};
-  if (arguments->empty() ||
-      std::find(kFirst.begin(), kFirst.end(), arguments->front()) != kFirst.end())
+  constexpr std::array<std::string_view, 3> kOwnOptions = {"--help", "-h", "--version"};
+  if (arguments->empty() || IsCommand(arguments->front()) ||
+      std::find(kOwnOptions.begin(), kOwnOptions.end(), arguments->front()) != kOwnOptions.end())
     return;
   arguments->insert(arguments->begin(), "run");
 }
@@ -219,19 +224,16 @@ void InsertDefaultCommand(std::vector<std::string>* arguments) {
 // What is wrong with the first argument if it cannot be meant as a config: nothing given, or a
 // mistyped command. Empty if all is well.
 std::string FirstArgumentMistake(const std::vector<std::string>& arguments) {
-  constexpr std::array<std::string_view, 4> kCommands = {"run", "plan", "report", "fetch"};
   if (arguments.empty()) {
-    return "expected an experiment file or a command (run, plan, report, fetch); daq-bench --help "
-           "says more";
+    return fmt::format("expected an experiment file or a command ({}); daq-bench --help says more",
+                       fmt::join(kCommands, ", "));
   }
   const std::string& first = arguments.front();
-  const bool is_option = first.starts_with('-');
-  const bool is_command = std::find(kCommands.begin(), kCommands.end(), first) != kCommands.end();
   const bool may_be_file =
       first.find_first_of("./") != std::string::npos || std::filesystem::exists(first);
-  if (is_option || is_command || may_be_file) return "";
-  return fmt::format("\"{}\" is neither a file nor a command: run, plan, report, fetch{}", first,
-                     DidYouMean(first, kCommands));
+  if (first.starts_with('-') || IsCommand(first) || may_be_file) return "";
+  return fmt::format("\"{}\" is neither a file nor a command: {}{}", first,
+                     fmt::join(kCommands, ", "), DidYouMean(first, kCommands));
 }
 
 }  // namespace

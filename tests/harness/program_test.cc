@@ -279,7 +279,7 @@ TEST_F(ProgramTest, MistypedCommandsAreNamed) {
   EXPECT_EQ(typo.exit_code, 2);
   EXPECT_EQ(
       typo.errors,
-      "daq-bench: \"plna\" is neither a file nor a command: run, plan, report, fetch (did you "
+      "daq-bench: \"plna\" is neither a file nor a command: run, plan, report, inspect, fetch (did you "
       "mean plan?)\n");
   const ProgramResult nothing = RunProgram({DAQ_BINARY});
   EXPECT_EQ(nothing.exit_code, 2);
