@@ -16,11 +16,10 @@
 namespace daq {
 namespace {
 
-// Made before the process starts: one that is killed at once leaves empty files, not none.
-int OpenForWriting(const std::filesystem::path& file) {
-  const int opened = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-  if (opened < 0) throw std::system_error(errno, std::generic_category(), file.string());
-  return opened;
+int CreateFile(const std::filesystem::path& file) {
+  const int descriptor = ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (descriptor < 0) throw std::system_error(errno, std::generic_category(), file.string());
+  return descriptor;
 }
 
 int ExitCode(int status) {
@@ -29,7 +28,7 @@ int ExitCode(int status) {
 
 }  // namespace
 
-ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_after_ms) {
+ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_after_ms, int signal) {
   const TemporaryFolder folder;
   const std::filesystem::path output = folder.path() / "output";
   const std::filesystem::path errors = folder.path() / "errors";
@@ -37,18 +36,21 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_aft
   std::vector<char*> pointers;
   for (std::string& argument : copies) pointers.push_back(argument.data());
   pointers.push_back(nullptr);
-  const int output_file = OpenForWriting(output);
-  const int errors_file = OpenForWriting(errors);
+  // Before the fork: a child that is killed at once would leave none.
+  const int output_descriptor = CreateFile(output);
+  const int errors_descriptor = CreateFile(errors);
   const pid_t process = ::fork();
   if (process < 0) throw std::system_error(errno, std::generic_category(), "fork");
   if (process == 0) {
-    if (::dup2(output_file, STDOUT_FILENO) < 0 || ::dup2(errors_file, STDERR_FILENO) < 0)
+    if (::dup2(output_descriptor, STDOUT_FILENO) < 0 ||
+        ::dup2(errors_descriptor, STDERR_FILENO) < 0) {
       ::_exit(126);
+    }
     ::execv(pointers[0], pointers.data());
     ::_exit(127);
   }
-  ::close(output_file);
-  ::close(errors_file);
+  ::close(output_descriptor);
+  ::close(errors_descriptor);
   int status = 0;
   if (kill_after_ms >= 0) {
     const auto end = std::chrono::steady_clock::now() + std::chrono::milliseconds(kill_after_ms);
@@ -58,7 +60,7 @@ ProgramResult RunProgram(const std::vector<std::string>& arguments, int kill_aft
       std::this_thread::yield();
     }
     if (ended == 0) {
-      ::kill(process, SIGKILL);
+      ::kill(process, signal);
       ::waitpid(process, &status, 0);
     }
   } else {
