@@ -196,6 +196,30 @@ TEST_F(CalibrationTest, FewerDocumentsAreTheFirstOnes) {
   EXPECT_EQ(daq.all().ids_sha256, many.all().ids_sha256);
 }
 
+TEST_F(CalibrationTest, DocumentsOf512TokensAreTakenAndLongerOnesPassedOver) {
+  std::string longest;
+  while (DemoTokenizer().Encode(longest).size() < 512) longest += longest.empty() ? "the" : " the";
+  ASSERT_EQ(DemoTokenizer().Encode(longest).size(), 512U);
+  const auto file = WriteJsonLines(folder_.path(), "a.jsonl", {longest, longest + " the", "fox"});
+  const CalibrationWindows windows = Make({.protocol = "awq-pile-val",
+                                           .file = file,
+                                           .windows = {},
+                                           .documents = 2,
+                                           .window_tokens = 2,
+                                           .seed = 42});
+  EXPECT_EQ(windows.count(), (512 + static_cast<Index>(DemoTokenizer().Encode("fox").size())) / 2);
+  EXPECT_EQ(
+      MessageOf([&] {
+        Make({.protocol = "awq-pile-val",
+              .file = file,
+              .windows = {},
+              .documents = 3,
+              .window_tokens = 2,
+              .seed = 42});
+      }),
+      file.string() + ": the text has 2 documents of 1 to 512 tokens, fewer than the 3 asked for");
+}
+
 TEST_F(CalibrationTest, ShortTextsGiveAsManyWindowsAsTheyHave) {
   const auto file = WriteJsonLines(folder_.path(), "a.jsonl", {"the boat went", "far away", "fox"});
   for (const char* protocol : {"daq", "text"}) {

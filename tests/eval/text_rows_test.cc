@@ -90,6 +90,10 @@ TEST_F(TextRowsTest, ZstdFilesOfSeveralFramesAreReadToTheEnd) {
   const std::vector<std::string> expected = {"one", "two"};
   const std::string one = Zstd("{\"text\": \"one\"}\n");
   const std::string two = Zstd("{\"text\": \"two\"}\n");
+  // Blocks of 2^17 bytes that do not end where the reader's buffers do.
+  const std::string text(3'000'000, 'x');
+  EXPECT_TRUE(Read("a.jsonl.zst", one + Zstd("{\"text\": \"" + text + "\"}\n")) ==
+              (std::vector<std::string>{"one", text}));
   const std::string skippable("\x53\x2a\x4d\x18\x03\x00\x00\x00xyz", 11);
   EXPECT_EQ(Read("a.jsonl.zst", one + two), expected);
   EXPECT_EQ(Read("a.jsonl.zst", one + Zstd("") + two), expected);
