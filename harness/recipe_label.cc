@@ -35,10 +35,13 @@ std::string MethodLabel(const Recipe& recipe) {
   if (recipe.full_precision) return recipe.method;
   const Preset* preset = FindPreset(recipe.method);
   std::string changes;
-  AppendChanges(Entry(Transforms(), recipe.transform), recipe.transform, {}, &changes);
-  AppendChanges(Entry(Ranges(), recipe.range), recipe.range,
-                preset ? preset->range_settings : Settings{}, &changes);
-  AppendChanges(Entry(Roundings(), recipe.rounding), recipe.rounding, {}, &changes);
+  const Preset none = {};
+  const Preset& named = preset ? *preset : none;
+  AppendChanges(Entry(Transforms(), recipe.transform), recipe.transform, named.transform_settings,
+                &changes);
+  AppendChanges(Entry(Ranges(), recipe.range), recipe.range, named.range_settings, &changes);
+  AppendChanges(Entry(Roundings(), recipe.rounding), recipe.rounding, named.rounding_settings,
+                &changes);
   const Propagation usual = preset ? preset->propagation : Recipe{}.propagation;
   // To parts that read no layer inputs it makes no difference.
   if (recipe.propagation != usual && NeedsCalibration(recipe)) {

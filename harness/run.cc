@@ -214,16 +214,8 @@ class Runner {
     record.model_dtype = model.checkpoint.dtype();
     record.recipe = arm.recipe;
     if (arm.recipe.full_precision) record.bits_per_weight = BitsOf(model.checkpoint.dtype());
-    if (arm.calibration) {
-      const CalibrationInput& input = work_.calibrations[*arm.calibration];
-      record.calibration = {
-          .protocol = input.request.protocol,
-          .dataset = std::filesystem::path(input.windows.source).filename().string(),
-          .windows = input.windows.count(),
-          .window_tokens = input.windows.window_tokens,
-          .seed = input.request.seed,
-          .ids_sha256 = input.windows.ids_sha256};
-    }
+    if (arm.calibration)
+      record.calibration = MakeCalibrationRecord(work_.calibrations[*arm.calibration]);
     record.evaluation.name = EvaluationName(cell);
     record.evaluation.protocol = evaluation.request.protocol;
     record.evaluation.dataset =

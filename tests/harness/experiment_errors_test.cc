@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/nearest_name.h"
 #include "harness/parse_experiment.h"
 #include "methods/registry.h"
 #include "tests/support/text_files.h"
@@ -222,7 +223,9 @@ std::string RecipeError(const std::string& recipe) {
 TEST(ExperimentErrorTest, Recipes) {
   const std::string ranges = NamesOf(Ranges());
   const std::string shape = "fp16 or a map such as {method: rtn, format: nf4}";
-  const std::string methods = "one of fp16, rtn, rtn-gptq, rtn-daq, mse";
+  std::vector<std::string_view> names = {"fp16"};
+  for (const Preset& preset : Presets()) names.push_back(preset.name);
+  const std::string methods = OneOf(names);
   const std::string expects_settings =
       "expected a map of settings of minmax (method rtn names it; for another part leave out "
       "method)";
@@ -238,8 +241,11 @@ TEST(ExperimentErrorTest, Recipes) {
        "propagate, calibration, found \"methode\" (did you mean method?)"},
       {"{method: rnt, format: nf4}",
        "x.yaml:5: recipes[1].method: expected " + methods + ", found \"rnt\" (did you mean rtn?)"},
+      {"{method: awq+dak, format: nf4}", "x.yaml:5: recipes[1].method: expected " + methods +
+                                             ", found \"awq+dak\" (did you mean awq+daq?)"},
       {"{method: awq+daq, format: nf4}",
-       "x.yaml:5: recipes[1].method: expected " + methods + ", found \"awq+daq\""},
+       "x.yaml:5: recipes[1]: expected a calibration, because awq+daq looks at layer inputs, found "
+       "calibration: none"},
       {"{method: rtn}",
        "x.yaml:5: recipes[1].format: expected a format such as nf4 or {codebook: int4, group: "
        "128}, found nothing"},
