@@ -90,8 +90,10 @@ int PlanCommand(const Arguments& arguments) {
 }
 
 int ReportCommand(const Arguments& arguments) {
+  std::vector<std::string> reports;
   for (const std::string& config : arguments.configs)
-    fmt::print("{}", ReportOf(ReadExperimentFile(config), arguments));
+    reports.push_back(ReportOf(ReadExperimentFile(config), arguments));
+  fmt::print("{}", JoinReports(reports, arguments.format));
   return 0;
 }
 

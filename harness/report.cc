@@ -284,4 +284,24 @@ std::string Report(const Manifest& manifest, const std::filesystem::path& folder
   return {};
 }
 
+std::string JoinReports(const std::vector<std::string>& reports, ReportFormat format) {
+  if (format == ReportFormat::kJson && reports.size() > 1) {
+    Json all = Json::array();
+    for (const std::string& report : reports) {
+      for (Json& object : Json::parse(report)) all.push_back(std::move(object));
+    }
+    return all.dump(1) + "\n";
+  }
+  std::string text;
+  for (const std::string& report : reports) {
+    if (text.empty())
+      text = report;
+    else if (format == ReportFormat::kCsv)
+      text.append(report, report.find('\n') + 1);
+    else
+      text.append("\n").append(report);
+  }
+  return text;
+}
+
 }  // namespace daq

@@ -16,4 +16,7 @@ enum class ReportFormat { kMarkdown, kCsv, kJson };
 std::string Report(const Manifest& manifest, const std::filesystem::path& folder,
                    ReportFormat format);
 
+// Reports of several experiments as one: JSON is still one array, CSV has one header.
+std::string JoinReports(const std::vector<std::string>& reports, ReportFormat format);
+
 }  // namespace daq

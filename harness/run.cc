@@ -281,12 +281,27 @@ void RefuseProblems(const Workload& workload) {
   throw InputError(fmt::format("{}", fmt::join(workload.problems, "\n")));
 }
 
+namespace {
+
+// What a killed run was writing. Only while the folder is locked: another run's are its own.
+void RemoveTemporaryFiles(const std::filesystem::path& folder) {
+  std::vector<std::filesystem::path> found;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder)) {
+    if (entry.is_regular_file() && entry.path().extension() == ".tmp")
+      found.push_back(entry.path());
+  }
+  for (const std::filesystem::path& file : found) std::filesystem::remove(file);
+}
+
+}  // namespace
+
 RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& options) {
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
   const Workload work =
       ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   RefuseProblems(work);
   const FolderLock lock(folder);
+  RemoveTemporaryFiles(folder);
   WriteManifest(MakeManifest(experiment, work), folder);
   for (const std::string& warning : work.warnings) fmt::print(stderr, "warning: {}\n", warning);
   return Runner(work, options, folder).Run();

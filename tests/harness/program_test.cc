@@ -1,6 +1,7 @@
 // The program as a user meets it: tables, exit codes, messages, killed and continued runs.
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <limits>
 #include <map>
@@ -308,6 +309,36 @@ TEST_F(ProgramTest, NaNWeightsFailWithTheTensorsName) {
   EXPECT_NE(run.output.find("| rtn              | nf4    | channel     |             | failed |"),
             std::string::npos)
       << run.output;
+}
+
+#ifdef DAQ_WRONG_BLAS
+// Older OpenBLAS builds compute wrong numbers on newer processors: no table, then.
+TEST_F(ProgramTest, AWrongBlasIsRefused) {
+  const ProgramResult run =
+      RunProgram({"/usr/bin/env", "LD_PRELOAD=" DAQ_WRONG_BLAS, DAQ_BINARY, config(), "--results",
+                  (folder_.path() / "results").string()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_EQ(run.output, "");
+  EXPECT_NE(run.errors.find("computes wrong products on this processor"), std::string::npos)
+      << run.errors;
+}
+#endif
+
+TEST_F(ProgramTest, ReportsOfSeveralExperimentsAreOneFile) {
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  const auto report = [&](const std::string& format) {
+    return Run({"report", config(), config(), "--format", format}).output;
+  };
+  EXPECT_EQ(Json::parse(report("json")).size(), 8U);
+  const std::string csv = report("csv");
+  EXPECT_EQ(std::count(csv.begin(), csv.end(), '\n'), 1 + 8);
+  EXPECT_EQ(csv.find("model,model_sha256,", 1), std::string::npos) << "one header";
+}
+
+TEST_F(ProgramTest, WhatAKilledRunWasWritingIsRemoved) {
+  WriteFileAtomically(folder_.path() / "results/test/cells/a.json.17.tmp", "{");
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  EXPECT_FALSE(fs::exists(folder_.path() / "results/test/cells/a.json.17.tmp"));
 }
 
 // A 7B-shaped model streams: peak memory is that of one block, whatever their number.
