@@ -238,6 +238,51 @@ TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
             "self_attn.q_proj, found 10\n");
 }
 
+TEST_F(ProgramTest, InspectShowsALayerAndDrawsItsCodes) {
+  WriteConfig(R"(model: model
+calibration: {protocol: ids, file: windows.json, windows: 2}
+evaluate:
+  - {protocol: ids, file: windows.json}
+recipes:
+  - fp16
+  - {method: rtn, format: nf3}
+  - {method: awq, format: nf3}
+  - {method: daq, format: nf3}
+)");
+  const ProgramResult layer = Run({"inspect", config(), "--layer", "1.mlp.up_proj", "--row", "3"});
+  ASSERT_EQ(layer.exit_code, 0) << layer.errors;
+  EXPECT_TRUE(layer.output.starts_with("# model.layers.1.mlp.up_proj, 48 x 32\n")) << layer.output;
+  EXPECT_NE(layer.output.find("| daq nf3-asym channel ids 2x64"), std::string::npos)
+      << layer.output;
+  EXPECT_NE(layer.output.find("not drawn: awq nf3 channel"), std::string::npos);
+  const std::string plot = ReadFile(folder_.path() / "results/test/model.layers.1.mlp.up_proj.svg");
+  EXPECT_NE(plot.find("model.layers.1.mlp.up_proj, output channel 3"), std::string::npos);
+  EXPECT_NE(plot.find("daq nf3-asym channel"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_.path() / "results/test/inspect"));  // the quantised blocks
+
+  // Without a layer: what the finished cells hold.
+  const ProgramResult early = Run({"inspect", config()});
+  EXPECT_EQ(early.exit_code, 2);
+  EXPECT_NE(early.errors.find("no results yet: run daq-bench"), std::string::npos) << early.errors;
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  const ProgramResult all = Run({"inspect", config()});
+  ASSERT_EQ(all.exit_code, 0) << all.errors;
+  EXPECT_NE(all.output.find("| self_attn.o_proj"), std::string::npos) << all.output;
+
+  const ProgramResult unknown = Run({"inspect", config(), "--layer", "1.mlp.upproj"});
+  EXPECT_EQ(unknown.exit_code, 2);
+  EXPECT_EQ(unknown.errors,
+            "--layer: value: expected a linear layer of the model's 2 blocks, such as "
+            "model.layers.0.self_attn.q_proj, found \"1.mlp.upproj\" (did you mean "
+            "model.layers.1.mlp.up_proj?)\n");
+  const ProgramResult row = Run({"inspect", config(), "--layer", "1.mlp.up_proj", "--row", "48"});
+  EXPECT_EQ(row.exit_code, 2);
+  EXPECT_EQ(
+      row.errors,
+      "--row: value: expected an output channel of model.layers.1.mlp.up_proj, 0 to 47, found "
+      "48\n");
+}
+
 TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
   EXPECT_EQ(RunProgram({DAQ_BINARY, "run"}).exit_code, 2);
   EXPECT_EQ(RunProgram({DAQ_BINARY, "run", "x.yaml", "--threads", "0"}).exit_code, 2);
@@ -278,10 +323,10 @@ TEST_F(ProgramTest, PlanNamesEveryMissingInputAtOnce) {
 TEST_F(ProgramTest, MistypedCommandsAreNamed) {
   const ProgramResult typo = RunProgram({DAQ_BINARY, "plna", config()});
   EXPECT_EQ(typo.exit_code, 2);
-  EXPECT_EQ(
-      typo.errors,
-      "daq-bench: \"plna\" is neither a file nor a command: run, plan, report, inspect, fetch (did you "
-      "mean plan?)\n");
+  EXPECT_EQ(typo.errors,
+            "daq-bench: \"plna\" is neither a file nor a command: run, plan, report, inspect, "
+            "fetch (did you "
+            "mean plan?)\n");
   const ProgramResult nothing = RunProgram({DAQ_BINARY});
   EXPECT_EQ(nothing.exit_code, 2);
   EXPECT_NE(nothing.errors.find("expected an experiment file or a command"), std::string::npos);
