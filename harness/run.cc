@@ -78,18 +78,21 @@ class Runner {
 
   // Refuses before the first hour what would not fit in the last.
   void CheckMemory() const {
+    MemoryEstimate most;  // of all cells, so that one refusal names what suffices
+    const auto include = [&](const MemoryEstimate& estimate) {
+      most.fixed_bytes = std::max(most.fixed_bytes, estimate.fixed_bytes);
+    };
     for (const std::size_t cell : pending_) {
       const Arm& arm = ArmOf(cell);
       const ModelConfig& config = CheckpointOf(arm).config();
-      StatesFitInMemory(EvaluationMemory(config, WindowsOf(cell).count(),
-                                         WindowsOf(cell).window_tokens, options_.threads),
-                        options_.memory_budget_bytes);
+      include(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens,
+                               options_.threads));
       if (arm.recipe.full_precision) continue;
       const TokenWindows* windows = CalibrationWindows(work_, arm);
-      StatesFitInMemory(QuantizeMemory(config, windows ? windows->count() : 0,
-                                       windows ? windows->window_tokens : 0, options_.threads),
-                        options_.memory_budget_bytes);
+      include(QuantizeMemory(config, windows ? windows->count() : 0,
+                             windows ? windows->window_tokens : 0, options_.threads));
     }
+    StatesFitInMemory(most, options_.memory_budget_bytes);
   }
 
   // One pass for every pending arm that can share it with `first`.
