@@ -21,8 +21,6 @@ class CalibrationPass {
   CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows,
                   std::vector<Index> sizes, Index module_windows, const Stage& stage);
 
-  const std::vector<Index>& sizes() const { return sizes_; }
-
   // Begins a block: forgets the statistics of the one before.
   void Begin();
 
