@@ -98,7 +98,10 @@ void BatchLosses(const Checkpoint& checkpoint, const TokenWindows& windows, Inde
 
 void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
                  HiddenStates* states) {
-  pool->ParallelFor(windows.count(), [&](Index window, int) {
+  DAQ_CHECK(
+      states->windows() <= windows.count() && states->window_tokens() == windows.window_tokens,
+      "states of these windows");
+  pool->ParallelFor(states->windows(), [&](Index window, int) {
     const std::span<const TokenId> ids = windows.window(window);
     for (Index position = 0; position < windows.window_tokens; ++position) {
       checkpoint.ReadRows(kEmbeddingName, ids[static_cast<std::size_t>(position)],

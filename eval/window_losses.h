@@ -10,7 +10,8 @@
 
 namespace daq {
 
-// Sets the states of all windows to the embeddings of their tokens. Ids must lie in the vocabulary.
+// Sets the states, which may be of the first windows alone, to the embeddings of their tokens. Ids
+// must lie in the vocabulary.
 void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
                  HiddenStates* states);
 

@@ -19,21 +19,26 @@ const TokenWindows* CalibrationWindows(const Workload& work, const Arm& arm) {
   return arm.calibration ? &work.calibrations[*arm.calibration].windows : nullptr;
 }
 
+const TokenWindows* HeldOutWindows(const Workload& work, const Arm& arm) {
+  return arm.held_out ? &work.calibrations[*arm.held_out].windows : nullptr;
+}
+
 ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidates) {
   DAQ_CHECK(!candidates.empty(), "a family has a first arm");
   ArmFamily family;
+  family.texts.held_out = HeldOutWindows(work, *candidates.front());
   for (const Arm* arm : candidates) {
     DAQ_CHECK(!arm->recipe.full_precision, "full precision is not quantised");
     if (arm->model != candidates.front()->model) continue;
     const TokenWindows* windows = CalibrationWindows(work, *arm);
-    if (windows != nullptr && family.calibration != nullptr) {
-      const bool longer = windows->count() > family.calibration->count();
-      if (!IsPrefix(longer ? *family.calibration : *windows,
-                    longer ? *windows : *family.calibration))
+    if (windows != nullptr && family.texts.calibration != nullptr) {
+      const bool longer = windows->count() > family.texts.calibration->count();
+      if (!IsPrefix(longer ? *family.texts.calibration : *windows,
+                    longer ? *windows : *family.texts.calibration))
         continue;
-      if (longer) family.calibration = windows;
+      if (longer) family.texts.calibration = windows;
     } else if (windows != nullptr) {
-      family.calibration = windows;
+      family.texts.calibration = windows;
     }
     family.arms.push_back(arm);
   }

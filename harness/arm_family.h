@@ -10,7 +10,7 @@ namespace daq {
 // Quantised arms that one pass over the model serves: their calibration windows are the first of
 // one list, or they have none.
 struct ArmFamily {
-  const TokenWindows* calibration = nullptr;  // of the arm with most; null: no arm has any
+  QuantizeTexts texts;  // the calibration of the arm with most
   std::vector<const Arm*> arms;
 };
 
@@ -24,5 +24,9 @@ std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,
 
 // An arm's calibration windows; null if it has none.
 const TokenWindows* CalibrationWindows(const Workload& work, const Arm& arm);
+
+// The windows on which its layer reports measure errors too; null if there are none. A config has
+// one such text, so all arms of a model share it.
+const TokenWindows* HeldOutWindows(const Workload& work, const Arm& arm);
 
 }  // namespace daq

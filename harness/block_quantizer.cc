@@ -124,13 +124,16 @@ void BlockQuantizer::Transform(const BlockCalibration& calibration) {
 }
 
 void BlockQuantizer::QuantizeLayers(LinearInput input, const LayerStatistics* statistics,
-                                    bool transformed) {
+                                    bool transformed, const LayerStatistics* held_out) {
+  const VectorF& divisor = input_divisor_[At(input)];
   std::optional<LayerStatistics> divided;
-  if (statistics != nullptr && !transformed && input_divisor_[At(input)].size() > 0) {
-    divided.emplace(statistics->Divided(input_divisor_[At(input)]));
-    statistics = &*divided;
-  }
-  for (const LinearLayer layer : GroupShapes()[At(input)].consumers) QuantizeOne(layer, statistics);
+  if (statistics != nullptr && !transformed && divisor.size() > 0)
+    statistics = &divided.emplace(statistics->Divided(divisor));
+  std::optional<LayerStatistics> divided_held_out;
+  if (held_out != nullptr && divisor.size() > 0)
+    held_out = &divided_held_out.emplace(held_out->Divided(divisor));
+  for (const LinearLayer layer : GroupShapes()[At(input)].consumers)
+    QuantizeOne(layer, statistics, held_out);
 }
 
 LayerCoordinates BlockQuantizer::CoordinatesOf(LinearLayer layer) const {
@@ -142,19 +145,34 @@ LayerCoordinates BlockQuantizer::CoordinatesOf(LinearLayer layer) const {
   return coordinates;
 }
 
-void BlockQuantizer::QuantizeOne(LinearLayer layer, const LayerStatistics* statistics) {
+// Of the layer's squared output `error` on the statistics of `context`. Nothing of nothing is no
+// worse.
+std::optional<double> BlockQuantizer::ErrorVsRtn(LinearLayer layer, double error,
+                                                 const LayerContext& context) {
+  const double rtn = RtnSquaredOutputError(original_.Layer(config_, layer), format_,
+                                           CoordinatesOf(layer), context);
+  if (rtn > 0) return error / rtn;
+  return error == 0 ? std::optional(1.0) : std::nullopt;
+}
+
+void BlockQuantizer::QuantizeOne(LinearLayer layer, const LayerStatistics* statistics,
+                                 const LayerStatistics* held_out) {
   const LayerContext context{
       .name = LinearLayerName(block_, layer), .statistics = statistics, .pool = pool_};
   const BlockWeights& now = own_ ? *own_ : original_;
   QuantizedLayer quantized = QuantizeLayer(parts_, format_, now.Layer(config_, layer), context);
   LayerReport& report = quantized.report;
   if (report.output_mse) {
-    const double rtn = RtnSquaredOutputError(original_.Layer(config_, layer), format_,
-                                             CoordinatesOf(layer), context);
-    const double own = *report.output_mse * static_cast<double>(statistics->tokens()) *
-                       static_cast<double>(quantized.matrix.out_features);
-    // Nothing of nothing is no worse.
-    if (rtn > 0 || own == 0) report.output_error_vs_rtn = rtn > 0 ? own / rtn : 1.0;
+    const double error = *report.output_mse * static_cast<double>(statistics->tokens()) *
+                         static_cast<double>(quantized.matrix.out_features);
+    report.output_error_vs_rtn = ErrorVsRtn(layer, error, context);
+  }
+  if (held_out != nullptr) {
+    const LayerContext unseen{.name = context.name, .statistics = held_out, .pool = pool_};
+    const double error = SquaredOutputError(now.Layer(config_, layer), quantized.matrix, unseen);
+    report.held_out_mse = error / (static_cast<double>(held_out->tokens()) *
+                                   static_cast<double>(quantized.matrix.out_features));
+    report.held_out_error_vs_rtn = ErrorVsRtn(layer, error, unseen);
   }
   report.diagnostics.merge(diagnostics_[report.layer]);
   layers_[At(layer)] = std::move(quantized.matrix);

@@ -32,7 +32,10 @@ class BlockQuantizer {
 
   // Quantises the layers that read `input`. `statistics` (may be null) are of that input: as the
   // checkpoint's weights give it (`transformed` false: they are divided here), or as weights() do.
-  void QuantizeLayers(LinearInput input, const LayerStatistics* statistics, bool transformed);
+  // `held_out` (may be null) are of other windows, as the checkpoint's weights give that input: no
+  // part sees them, the report measures errors on them too.
+  void QuantizeLayers(LinearInput input, const LayerStatistics* statistics, bool transformed,
+                      const LayerStatistics* held_out);
 
   // The block as it stands: transformed, the layers quantised so far dequantised.
   const BlockWeights& weights();
@@ -46,7 +49,9 @@ class BlockQuantizer {
   double ModuleError(const BlockCalibration& calibration, const TransformGroup& group,
                      std::span<const MatrixF> consumer_weights);
   LayerCoordinates CoordinatesOf(LinearLayer layer) const;
-  void QuantizeOne(LinearLayer layer, const LayerStatistics* statistics);
+  void QuantizeOne(LinearLayer layer, const LayerStatistics* statistics,
+                   const LayerStatistics* held_out);
+  std::optional<double> ErrorVsRtn(LinearLayer layer, double error, const LayerContext& context);
 
   const RecipeParts& parts_;
   const Format& format_;

@@ -16,39 +16,33 @@ constexpr std::array<LinearLayer, 4> kReaders = {LinearLayer::kQuery, LinearLaye
                                                  LinearLayer::kGate, LinearLayer::kDown};
 
 // Where states go: nowhere, i.e. memory, or the scratch folder.
-std::filesystem::path StatesFolder(const ModelConfig& config, Index windows, Index window_tokens,
-                                   const Stage& stage) {
+std::filesystem::path StatesFolder(const ModelConfig& config, WindowShape windows,
+                                   const TokenWindows* beside, const Stage& stage) {
   const MemoryEstimate memory =
-      QuantizeMemory(config, windows, window_tokens, stage.pool->threads());
+      QuantizeMemory(config, windows, ShapeOf(beside), stage.pool->threads());
   return StatesFitInMemory(memory, stage.memory_budget_bytes) ? std::filesystem::path()
                                                               : stage.work_folder;
-}
-
-TokenWindows First(const TokenWindows& windows, Index count) {
-  TokenWindows first = windows;
-  first.ids.resize(static_cast<std::size_t>(count * windows.window_tokens));
-  return first;
 }
 
 }  // namespace
 
 CalibrationPass::CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows,
-                                 std::vector<Index> sizes, Index module_windows, const Stage& stage)
+                                 const Use& use, const Stage& stage)
     : config_(checkpoint.config()),
-      sizes_(std::move(sizes)),
+      sizes_(use.sizes),
       pool_(stage.pool),
       states_(sizes_.back(), windows.window_tokens, config_.hidden_size,
-              StatesFolder(config_, sizes_.back(), windows.window_tokens, stage)),
+              StatesFolder(config_, {sizes_.back(), windows.window_tokens}, use.beside, stage)),
       forward_(config_, windows.window_tokens, stage.pool) {
   DAQ_CHECK(sizes_.front() > 0 && sizes_.back() <= windows.count(), "windows of the calibration");
-  EmbedTokens(checkpoint, First(windows, sizes_.back()), stage.pool, &states_);
-  if (module_windows == 0) return;
-  const std::filesystem::path folder =
-      StatesFolder(config_, sizes_.back() + 4 * module_windows, windows.window_tokens, stage);
+  EmbedTokens(checkpoint, windows, stage.pool, &states_);
+  if (use.module_windows == 0) return;
+  const std::filesystem::path folder = StatesFolder(
+      config_, {sizes_.back() + 4 * use.module_windows, windows.window_tokens}, use.beside, stage);
   for (auto [module, errors] : {std::pair(ModuleErrors::Module::kAttention, &attention_),
                                 std::pair(ModuleErrors::Module::kMlp, &mlp_)}) {
-    *errors = std::make_unique<ModuleErrors>(module, module_windows, config_.hidden_size, &forward_,
-                                             windows.window_tokens, stage.pool, folder);
+    *errors = std::make_unique<ModuleErrors>(module, use.module_windows, config_.hidden_size,
+                                             &forward_, windows.window_tokens, stage.pool, folder);
   }
 }
 

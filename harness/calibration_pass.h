@@ -15,11 +15,19 @@ namespace daq {
 // read of them.
 class CalibrationPass {
  public:
-  // `sizes`: the numbers of windows at which statistics are read, ascending and distinct; the last
-  // is all that are used. module_windows: transforms that look at module outputs use no more than
-  // the first so many; 0: there are none.
-  CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows,
-                  std::vector<Index> sizes, Index module_windows, const Stage& stage);
+  // What the windows are wanted for.
+  struct Use {
+    // The numbers of windows at which statistics are read, ascending and distinct; the last is all
+    // that are used.
+    std::vector<Index> sizes;
+    // Transforms that look at module outputs use no more than the first so many; 0: there are none.
+    Index module_windows = 0;
+    // Windows of another pass at the same time, which shares the memory budget; null: none.
+    const TokenWindows* beside = nullptr;
+  };
+
+  CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows, const Use& use,
+                  const Stage& stage);
 
   // Begins a block: forgets the statistics of the one before.
   void Begin();

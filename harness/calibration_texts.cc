@@ -17,14 +17,18 @@ bool DifferInWindowsAtMost(CalibrationRequest a, const CalibrationRequest& b) {
 CalibrationTexts::CalibrationTexts(const ExperimentFile& experiment) {
   for (const Experiment& point : experiment.points) {
     for (const RecipeRequest& recipe : point.recipes) {
-      if (!recipe.calibration) continue;
-      Text* text = Find(point.model, *recipe.calibration);
-      if (text == nullptr) {
-        texts_.push_back({.model = point.model, .largest = *recipe.calibration, .made = {}});
-      } else {
-        text->largest.windows = std::max(text->largest.windows, recipe.calibration->windows);
-      }
+      if (recipe.calibration) Add(point.model, *recipe.calibration);
     }
+    if (point.held_out) Add(point.model, *point.held_out);
+  }
+}
+
+void CalibrationTexts::Add(const std::string& model, const CalibrationRequest& request) {
+  Text* text = Find(model, request);
+  if (text == nullptr) {
+    texts_.push_back({.model = model, .largest = request, .made = {}});
+  } else {
+    text->largest.windows = std::max(text->largest.windows, request.windows);
   }
 }
 

@@ -32,6 +32,7 @@ class CalibrationTexts {
     std::variant<std::monostate, CalibrationWindows, InputError> made;
   };
 
+  void Add(const std::string& model, const CalibrationRequest& request);
   Text* Find(const std::string& model, const CalibrationRequest& request);
 
   std::vector<Text> texts_;

@@ -84,7 +84,8 @@ Json ToJson(const CellRecord& cell) {
       {"format", fp ? FullPrecisionFormat(cell.model_dtype) : FormatName(cell.recipe.format)},
       {"granularity", fp ? "none" : GranularityName(cell.recipe.format)},
       {"bits_per_weight", NumberOrNull(cell.bits_per_weight)},
-      {"calibration", CalibrationJson(cell.calibration)}};
+      {"calibration", CalibrationJson(cell.calibration)},
+      {"held_out", CalibrationJson(cell.held_out)}};
   if (cell.error.empty()) {
     json["metrics"] = {{cell.evaluation.name, MetricJson(cell.evaluation)}};
   } else {

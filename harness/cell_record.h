@@ -54,6 +54,7 @@ struct CellRecord {
   // Of the linear layers, everything stored; none while it is not known, as in a cell that failed.
   std::optional<double> bits_per_weight = {};
   std::optional<CalibrationRecord> calibration;
+  std::optional<CalibrationRecord> held_out = {};  // what layer reports measured errors on besides
   EvaluationResult evaluation;
   std::vector<LayerReport> layers;
   double quantize_seconds = 0;

@@ -28,6 +28,16 @@ constexpr ConfigKey kKeys[] = {
     {"calibration.window_tokens", true, "tokens of a window"},
     {"calibration.seed", true, "of the draws or the shuffle"},
 
+    {"held_out", false, "a text that no method sees, on which the layer reports measure output errors too: none or a map as of calibration"},
+    {"held_out.protocol", false, "how the text becomes windows: an id of docs/protocols.md"},
+    {"held_out.file", false, "the text or ids, relative to the config's folder"},
+    {"held_out.dataset", false, "an entry of configs/datasets.yaml, in place of the protocol's own"},
+    {"held_out.dataset_file", false, "which file of that dataset"},
+    {"held_out.windows", false, "how many windows"},
+    {"held_out.documents", false, "how many documents make the text"},
+    {"held_out.window_tokens", false, "tokens of a window"},
+    {"held_out.seed", false, "of the draws or the shuffle"},
+
     {"evaluate", false, "what a model is measured on"},
     {"evaluate.protocol", true, "how the text becomes windows; stands beside every number"},
     {"evaluate.name", false, "the table's column"},

@@ -72,27 +72,36 @@ std::uint64_t StatisticsBytes(Index columns, Index in_features, Index tokens) {
 
 }  // namespace
 
-MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens,
-                              int threads) {
+WindowShape ShapeOf(const TokenWindows* windows) {
+  return windows == nullptr ? WindowShape{} : WindowShape{windows->count(), windows->window_tokens};
+}
+
+MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
+                              WindowShape held_out, int threads) {
   // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the
   // packed block.
   const std::uint64_t block = BlockWeightBytes(config);
   MemoryEstimate estimate{.fixed_bytes = kProgramBytes + 3 * block, .states_bytes = 0};
-  if (windows == 0) return estimate;
-  const Index tokens = windows * window_tokens;
-  estimate.fixed_bytes +=
-      BlockForward::WorkspaceBytes(config, window_tokens, threads) +
-      StatisticsBytes(2 * config.hidden_size, config.hidden_size, tokens) +
-      StatisticsBytes(config.query_size(), config.query_size(), tokens) +
-      StatisticsBytes(config.intermediate_size, config.intermediate_size, tokens);
+  for (const WindowShape& shape : {calibration, held_out}) {
+    if (shape.windows == 0) continue;
+    const Index tokens = shape.windows * shape.window_tokens;
+    estimate.fixed_bytes +=
+        BlockForward::WorkspaceBytes(config, shape.window_tokens, threads) +
+        StatisticsBytes(2 * config.hidden_size, config.hidden_size, tokens) +
+        StatisticsBytes(config.query_size(), config.query_size(), tokens) +
+        StatisticsBytes(config.intermediate_size, config.intermediate_size, tokens);
+    estimate.states_bytes +=
+        HiddenStates::Bytes(shape.windows, shape.window_tokens, config.hidden_size);
+  }
+  if (calibration.windows == 0) return estimate;
   // What parts derive from the statistics of one input and work with, for the widest: a factor and
   // its inverse, and each thread's prefix sums of a search.
   const auto widest = static_cast<std::uint64_t>(
       std::max({config.hidden_size, config.query_size(), config.intermediate_size}));
-  const auto rank = std::min(widest, static_cast<std::uint64_t>(tokens));
+  const auto rank =
+      std::min(widest, static_cast<std::uint64_t>(calibration.windows * calibration.window_tokens));
   estimate.fixed_bytes += 2 * widest * widest * sizeof(double) +
                           static_cast<std::uint64_t>(threads) * widest * rank * sizeof(double);
-  estimate.states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size);
   return estimate;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/thread_pool.h"
 #include "eval/model_config.h"
+#include "eval/token_windows.h"
 #include "methods/format.h"
 
 namespace daq {
@@ -31,10 +32,19 @@ struct MemoryEstimate {
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
                                 int threads);
 
-// The same of a quantise pass: also one block's packed form and, with calibration windows (else 0),
-// their inputs.
-MemoryEstimate QuantizeMemory(const ModelConfig& config, Index windows, Index window_tokens,
-                              int threads);
+// How many windows of how many tokens; none by default.
+struct WindowShape {
+  Index windows = 0;
+  Index window_tokens = 0;
+};
+
+// Of windows that need not be there.
+WindowShape ShapeOf(const TokenWindows* windows);
+
+// The same of a quantise pass: also one block's packed form and what is kept of the calibration and
+// the held-out windows' inputs.
+MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
+                              WindowShape held_out, int threads);
 
 // Bytes on disk of one quantised model: codes, scales and zero-points.
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);

@@ -102,6 +102,9 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   point.evaluations = ReadEvaluations(
       map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
   point.recipes = ReadRecipes(&map, calibration, folder);
+  if (const std::optional<YamlValue> value = map.Find("held_out")) {
+    point.held_out = ReadHeldOut(*value, folder);
+  }
   map.Find("memory_budget");  // of the file, not of a point
   map.Find("sweep");
   map.Finish("in a config");

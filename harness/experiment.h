@@ -62,6 +62,7 @@ struct Experiment {
   FileLocation model_where;
   std::vector<EvaluationRequest> evaluations;
   std::vector<RecipeRequest> recipes;
+  std::optional<CalibrationRequest> held_out = {};  // for layer reports only
 };
 
 // A config file, read and checked, every default filled in.

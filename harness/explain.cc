@@ -126,11 +126,10 @@ class CalibrationUses {
   std::vector<CalibrationUse> uses_;
 };
 
-std::string ExplainCalibration(const CalibrationUse& use) {
-  const CalibrationRequest& request = *use.request;
+std::string ExplainCalibration(const CalibrationRequest& request, bool is_authors) {
   const CalibrationProtocol& protocol = *FindCalibrationProtocol(request.protocol);
   const auto chosen_by = [&](bool is_default) {
-    return use.authors ? "authors" : is_default ? "default" : "config";
+    return is_authors ? "authors" : is_default ? "default" : "config";
   };
   std::string text = WrappedText(
       Heading("protocol"), fmt::format("{} ({}): {}. Source: {}", protocol.id, chosen_by(false),
@@ -213,8 +212,13 @@ std::string Explain(const ExperimentFile& experiment) {
     text.append(WrappedText(
         Heading("for"),
         fmt::format("{} {}", users.size() == 1 ? "recipe" : "recipes", NumberRanges(users))));
-    if (use.request) text.append(ExplainCalibration(use));
+    if (use.request) text.append(ExplainCalibration(*use.request, use.authors));
   }
+  text.append("\nHeld out\n");
+  const std::optional<CalibrationRequest>& held_out = experiment.points.front().held_out;
+  text.append(WrappedText("  ", fmt::format("{} ({}): {}", held_out ? held_out->protocol : "none",
+                                            DefaultOrConfig(!held_out), MeaningOf("held_out"))));
+  if (held_out) text.append(ExplainCalibration(*held_out, false));
   return text;
 }
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <optional>
 #include <set>
@@ -76,6 +77,9 @@ std::optional<double> Find(const Diagnostics& diagnostics, std::string_view suff
 
 // Sums of reports, to average them.
 struct Average {
+  static constexpr std::array kOptional = {&LayerReport::output_relative_error,
+                                           &LayerReport::output_error_vs_rtn,
+                                           &LayerReport::held_out_error_vs_rtn};
   double count = 0;
   LayerReport sum;
   double loss_start = 0;
@@ -93,11 +97,9 @@ struct Average {
     sum.dense_width += report.dense_width;
     sum.range_center += report.range_center;
     sum.range_width += report.range_width;
-    if (report.output_relative_error)
-      sum.output_relative_error =
-          sum.output_relative_error.value_or(0) + *report.output_relative_error;
-    if (report.output_error_vs_rtn)
-      sum.output_error_vs_rtn = sum.output_error_vs_rtn.value_or(0) + *report.output_error_vs_rtn;
+    for (const auto member : kOptional) {
+      if (report.*member) sum.*member = (sum.*member).value_or(0) + *(report.*member);
+    }
     const std::optional<double> start = Find(report.diagnostics, ".loss_start");
     const std::optional<double> end = Find(report.diagnostics, ".loss_end");
     const std::optional<double> probes = Find(report.diagnostics, ".iterations");
@@ -116,6 +118,7 @@ struct Average {
     return {mean(sum.weight_mse),
             optional_mean(sum.output_relative_error),
             optional_mean(sum.output_error_vs_rtn),
+            optional_mean(sum.held_out_error_vs_rtn),
             fmt::format("{:.2f}", 100 * sum.clipped_share / count),
             fmt::format("{:.3f}", sum.code_entropy_bits / count),
             mean(sum.dense_center),
@@ -129,9 +132,9 @@ struct Average {
 };
 
 void AddReportColumns(TextTable* table) {
-  for (const char* title :
-       {"weight mse", "output error", "vs rtn", "clipped %", "entropy bits", "dense center",
-        "dense width", "range center", "range width", "loss before", "loss after", "iterations"})
+  for (const char* title : {"weight mse", "output error", "vs rtn", "held out vs rtn", "clipped %",
+                            "entropy bits", "dense center", "dense width", "range center",
+                            "range width", "loss before", "loss after", "iterations"})
     table->AddColumn(title, TextTable::kRight);
 }
 
@@ -159,7 +162,7 @@ void QuantizeArms(const Workload& work, std::vector<const Arm*> arms, Index last
   while (!arms.empty()) {
     const ArmFamily family = FamilyOf(work, arms);
     std::vector<QuantizeJob> jobs = JobsOf(work, family, stage.work_folder);
-    QuantizeModel(work.models[arms.front()->model]->checkpoint, family.calibration, last + 1, &jobs,
+    QuantizeModel(work.models[arms.front()->model]->checkpoint, family.texts, last + 1, &jobs,
                   stage);
     for (const QuantizeJob& job : jobs) {
       if (!job.error.empty())

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <set>
 
+#include "harness/arm_family.h"
 #include "harness/cell_store.h"
 #include "harness/estimate.h"
 #include "harness/progress.h"
@@ -40,11 +41,9 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
   if (arm.recipe.full_precision || !arms->insert(arm.id).second) return;
   remainder->flops += QuantizeFlops(config) * static_cast<double>(config.num_layers);
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
-  const TokenWindows* calibration =
-      arm.calibration ? &work.calibrations[*arm.calibration].windows : nullptr;
   const MemoryEstimate quantize =
-      QuantizeMemory(config, calibration ? calibration->count() : 0,
-                     calibration ? calibration->window_tokens : 0, options.threads);
+      QuantizeMemory(config, ShapeOf(CalibrationWindows(work, arm)),
+                     ShapeOf(HeldOutWindows(work, arm)), options.threads);
   remainder->memory_bytes =
       std::max(remainder->memory_bytes, quantize.fixed_bytes + quantize.states_bytes);
 }

@@ -37,11 +37,43 @@ struct Worker {
 // What the passes over one model share.
 struct ModelPass {
   const Checkpoint& checkpoint;
-  const TokenWindows* calibration;
+  const QuantizeTexts& texts;
   Index blocks;
   const Stage& stage;
 
   const ModelConfig& config() const { return checkpoint.config(); }
+};
+
+// The pass of the held-out windows beside another; nothing where there are none.
+class HeldOutPass {
+ public:
+  explicit HeldOutPass(const ModelPass& model) {
+    if (model.texts.held_out == nullptr) return;
+    windows_ = model.texts.held_out->count();
+    pass_ = std::make_unique<CalibrationPass>(
+        model.checkpoint, *model.texts.held_out,
+        CalibrationPass::Use{.sizes = {windows_}, .beside = model.texts.calibration}, model.stage);
+  }
+
+  // Carries the windows through a block; its statistics are there until the next call if
+  // `observed`.
+  void Run(const BlockWeights& weights, bool observed) {
+    if (!pass_) return;
+    if (!observed) {
+      pass_->Skip(weights);
+      return;
+    }
+    pass_->Begin();
+    pass_->Advance(weights, windows_);
+  }
+
+  const LayerStatistics* Statistics(LinearInput input) const {
+    return pass_ ? pass_->Statistics(input) : nullptr;
+  }
+
+ private:
+  Index windows_ = 0;
+  std::unique_ptr<CalibrationPass> pass_;
 };
 
 // Runs `step` for a job; what it throws becomes the job's error, unless the user asked to stop.
@@ -88,7 +120,8 @@ Index ModuleWindowsOf(const std::vector<Worker*>& workers) {
 
 // Quantises a block from full-precision inputs.
 void QuantizeBlock(const ModelPass& model, Index block, const BlockWeights& weights,
-                   const BlockCalibration& calibration, Worker* worker) {
+                   const BlockCalibration& calibration, const HeldOutPass& held_out,
+                   Worker* worker) {
   const auto started = Clock::now();
   BlockQuantizer quantizer(worker->parts, worker->job->recipe.format, model.config(), block,
                            weights, model.stage.pool);
@@ -96,7 +129,7 @@ void QuantizeBlock(const ModelPass& model, Index block, const BlockWeights& weig
   for (const LinearInput input : kLinearInputs) {
     ThrowIfInterrupted();
     quantizer.QuantizeLayers(input, calibration.statistics[static_cast<std::size_t>(input)],
-                             /*transformed=*/false);
+                             /*transformed=*/false, held_out.Statistics(input));
   }
   Store(*worker, block, &quantizer, SecondsSince(started));
 }
@@ -108,21 +141,32 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
   for (const Worker* worker : workers) end = std::max(end, EndOf(*worker, model.blocks));
   std::unique_ptr<CalibrationPass> pass;
   const std::vector<Index> sizes = SizesOf(workers);
-  if (!sizes.empty() && end > 0) {
-    pass = std::make_unique<CalibrationPass>(model.checkpoint, *model.calibration, sizes,
-                                             ModuleWindowsOf(workers), model.stage);
+  if (end == 0) return;
+  if (!sizes.empty()) {
+    pass = std::make_unique<CalibrationPass>(
+        model.checkpoint, *model.texts.calibration,
+        CalibrationPass::Use{.sizes = sizes,
+                             .module_windows = ModuleWindowsOf(workers),
+                             .beside = model.texts.held_out},
+        model.stage);
   }
+  HeldOutPass held_out(model);
   const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);
   BlockWeights weights(model.config());
   for (Index block = 0; block < end; ++block) {
     ThrowIfInterrupted();
     read(block, &weights);
+    const auto lacks_block = [&](const Worker* worker) {
+      return worker->IsAlive() && !worker->job->store.HasBlock(block);
+    };
+    held_out.Run(weights, std::any_of(workers.begin(), workers.end(), lacks_block));
     const auto serve = [&](Index windows, const BlockCalibration& calibration) {
       for (Worker* worker : workers) {
         if (worker->job->windows != windows || !worker->IsAlive()) continue;
         model.stage.progress->Start("quantize " + worker->job->description);
         if (!worker->job->store.HasBlock(block)) {
-          Attempt(worker, [&] { QuantizeBlock(model, block, weights, calibration, worker); });
+          Attempt(worker,
+                  [&] { QuantizeBlock(model, block, weights, calibration, held_out, worker); });
         }
         model.stage.progress->Add(QuantizeFlops(model.config()));
       }
@@ -130,7 +174,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
     serve(0, {});
     if (!pass) continue;
     const bool wanted = std::any_of(workers.begin(), workers.end(), [&](const Worker* worker) {
-      return worker->IsAlive() && worker->job->windows > 0 && !worker->job->store.HasBlock(block);
+      return worker->job->windows > 0 && lacks_block(worker);
     });
     if (!wanted) {
       pass->Skip(weights);
@@ -146,7 +190,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
 
 // Quantises a block on inputs behind the quantised blocks before it.
 void QuantizeBlockInSequence(const ModelPass& model, Index block, const BlockWeights& weights,
-                             CalibrationPass* pass, Worker* worker) {
+                             CalibrationPass* pass, const HeldOutPass& held_out, Worker* worker) {
   const auto started = Clock::now();
   const Index windows = worker->job->windows;
   const bool within_block = worker->job->recipe.propagation == Propagation::kQuantizedWithinBlock;
@@ -163,7 +207,8 @@ void QuantizeBlockInSequence(const ModelPass& model, Index block, const BlockWei
       pass->Restart(input);
       pass->Observe(quantizer.weights(), windows, input);
     }
-    quantizer.QuantizeLayers(input, pass->Statistics(input), /*transformed=*/within_block);
+    quantizer.QuantizeLayers(input, pass->Statistics(input), /*transformed=*/within_block,
+                             held_out.Statistics(input));
   }
   Store(*worker, block, &quantizer, SecondsSince(started));
 }
@@ -173,16 +218,27 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
   const Index end = EndOf(*worker, model.blocks);
   if (end == 0) return;
   const ModelConfig& config = model.config();
-  CalibrationPass pass(model.checkpoint, *model.calibration, {worker->job->windows},
-                       worker->LooksAtModules() ? worker->job->windows : 0, model.stage);
+  const Index windows = worker->job->windows;
+  CalibrationPass pass(
+      model.checkpoint, *model.texts.calibration,
+      CalibrationPass::Use{.sizes = {windows},
+                           .module_windows = worker->LooksAtModules() ? windows : 0,
+                           .beside = model.texts.held_out},
+      model.stage);
+  HeldOutPass held_out(model);
   const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);
   BlockWeights weights(config);
   for (Index block = 0; block < end && worker->IsAlive(); ++block) {
     ThrowIfInterrupted();
     model.stage.progress->Start("quantize " + worker->job->description);
-    if (!worker->job->store.HasBlock(block)) {
+    const bool wanted = !worker->job->store.HasBlock(block);
+    if (wanted || model.texts.held_out != nullptr) {
       read(block, &weights);
-      Attempt(worker, [&] { QuantizeBlockInSequence(model, block, weights, &pass, worker); });
+      held_out.Run(weights, wanted);
+    }
+    if (wanted) {
+      Attempt(worker,
+              [&] { QuantizeBlockInSequence(model, block, weights, &pass, held_out, worker); });
     }
     if (worker->IsAlive() && block + 1 < end) {
       DequantizeBlock(worker->job->store.ReadBlock(block), config, model.stage.pool, &weights);
@@ -194,12 +250,13 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
 
 }  // namespace
 
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, Index blocks,
+void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts, Index blocks,
                    std::vector<QuantizeJob>* jobs, const Stage& stage) {
-  const ModelPass model{checkpoint, calibration, blocks, stage};
+  const ModelPass model{checkpoint, texts, blocks, stage};
   std::vector<Worker> workers;
   for (QuantizeJob& job : *jobs) {
-    DAQ_CHECK(job.windows == 0 || calibration != nullptr, "a job's windows are of the calibration");
+    DAQ_CHECK(job.windows == 0 || texts.calibration != nullptr,
+              "a job's windows are of the calibration");
     workers.push_back({.job = &job, .parts = MakeParts(job.recipe)});
   }
   std::vector<Worker*> together;

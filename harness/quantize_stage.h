@@ -19,13 +19,21 @@ struct QuantizeJob {
   std::string error = {};  // set by QuantizeModel if this recipe failed; the others go on
 };
 
+// The texts of a quantise pass.
+struct QuantizeTexts {
+  const TokenWindows* calibration = nullptr;  // null if no job has any
+  // Null, or what layer reports measure errors on besides: on the inputs that the full-precision
+  // model gives, whatever the jobs calibrate on.
+  const TokenWindows* held_out = nullptr;
+};
+
 // Quantises the first `blocks` blocks of the checkpoint with every job's recipe in one pass: each
-// block's weights are read once and the calibration windows (null if no job has any) forwarded once
-// for all jobs that calibrate on full-precision inputs, whatever their numbers of windows. A job
-// that calibrates on inputs behind quantised blocks carries states of its own. Blocks that are in a
-// job's store already are kept. Throws InputError for a damaged checkpoint or a memory budget that
-// does not hold one block.
-void QuantizeModel(const Checkpoint& checkpoint, const TokenWindows* calibration, Index blocks,
+// block's weights are read once and the calibration windows forwarded once for all jobs that
+// calibrate on full-precision inputs, whatever their numbers of windows. A job that calibrates on
+// inputs behind quantised blocks carries states of its own. Blocks that are in a job's store
+// already are kept. Throws InputError for a damaged checkpoint or a memory budget that does not
+// hold one block.
+void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts, Index blocks,
                    std::vector<QuantizeJob>* jobs, const Stage& stage);
 
 }  // namespace daq

@@ -20,11 +20,13 @@ constexpr std::array<std::pair<const char*, double LayerReport::*>, 11> kFields 
     {"range_width", &LayerReport::range_width},
 }};
 
-constexpr std::array<std::pair<const char*, std::optional<double> LayerReport::*>, 3>
+constexpr std::array<std::pair<const char*, std::optional<double> LayerReport::*>, 5>
     kOptionalFields = {{
         {"output_mse", &LayerReport::output_mse},
         {"output_relative_error", &LayerReport::output_relative_error},
         {"output_error_vs_rtn", &LayerReport::output_error_vs_rtn},
+        {"held_out_mse", &LayerReport::held_out_mse},
+        {"held_out_error_vs_rtn", &LayerReport::held_out_error_vs_rtn},
     }};
 
 }  // namespace

@@ -88,9 +88,8 @@ class Runner {
       include(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens,
                                options_.threads));
       if (arm.recipe.full_precision) continue;
-      const TokenWindows* windows = CalibrationWindows(work_, arm);
-      include(QuantizeMemory(config, windows ? windows->count() : 0,
-                             windows ? windows->window_tokens : 0, options_.threads));
+      include(QuantizeMemory(config, ShapeOf(CalibrationWindows(work_, arm)),
+                             ShapeOf(HeldOutWindows(work_, arm)), options_.threads));
     }
     StatesFitInMemory(most, options_.memory_budget_bytes);
   }
@@ -109,7 +108,7 @@ class Runner {
     std::vector<QuantizeJob> jobs = JobsOf(work_, family, stage_.work_folder);
     try {
       const Checkpoint& checkpoint = CheckpointOf(first);
-      QuantizeModel(checkpoint, family.calibration, checkpoint.config().num_layers, &jobs, stage_);
+      QuantizeModel(checkpoint, family.texts, checkpoint.config().num_layers, &jobs, stage_);
     } catch (const InputError& error) {
       FailInput(first, error);
       return;
@@ -219,6 +218,7 @@ class Runner {
     if (arm.recipe.full_precision) record.bits_per_weight = BitsOf(model.checkpoint.dtype());
     if (arm.calibration)
       record.calibration = MakeCalibrationRecord(work_.calibrations[*arm.calibration]);
+    if (arm.held_out) record.held_out = MakeCalibrationRecord(work_.calibrations[*arm.held_out]);
     record.evaluation.name = EvaluationName(cell);
     record.evaluation.protocol = evaluation.request.protocol;
     record.evaluation.dataset =

@@ -172,6 +172,14 @@ CalibrationChoice ReadCalibration(const YamlValue& value, const std::filesystem:
   return {.authors = false, .request = ReadCalibrationMap(&map, folder)};
 }
 
+std::optional<CalibrationRequest> ReadHeldOut(const YamlValue& value,
+                                              const std::filesystem::path& folder) {
+  if (value.IsScalar() && value.node().text == "none") return std::nullopt;
+  YamlMap map(value, "none or a map such as {protocol: daq, windows: 8, seed: 1}",
+              KeysBelow("held_out"));
+  return ReadCalibrationMap(&map, folder);
+}
+
 std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value,
                                                const std::filesystem::path& folder) {
   std::vector<EvaluationRequest> evaluations;

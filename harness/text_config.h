@@ -19,6 +19,10 @@ struct CalibrationChoice {
 // taken relative to `folder`, the config's own; whether they exist shows when they are read.
 CalibrationChoice ReadCalibration(const YamlValue& value, const std::filesystem::path& folder);
 
+// `held_out:`: none, or a map as of `calibration:`.
+std::optional<CalibrationRequest> ReadHeldOut(const YamlValue& value,
+                                              const std::filesystem::path& folder);
+
 // `evaluate:`: a list of protocols, by id or {protocol, name, file or dataset and dataset_file,
 // window_tokens, max_windows}, each with a name of its own.
 std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value,

@@ -70,8 +70,11 @@ class Resolver {
     for (const EvaluationRequest& request : point.evaluations) {
       Attempt([&] { evaluations.push_back(FindEvaluation(model, request)); });
     }
+    std::optional<std::size_t> held_out;
+    if (point.held_out) Attempt([&] { held_out = FindCalibration(model, *point.held_out); });
+    if (point.held_out && !held_out) return;
     for (const RecipeRequest& request : point.recipes) {
-      Attempt([&] { AddArm(model, request, evaluations); });
+      Attempt([&] { AddArm(model, request, held_out, evaluations); });
     }
   }
 
@@ -82,6 +85,7 @@ class Resolver {
     for (const RecipeRequest& request : point.recipes) {
       if (request.calibration) Attempt([&] { RequireFile(request.calibration->source); });
     }
+    if (point.held_out) Attempt([&] { RequireFile(point.held_out->source); });
   }
 
   void RequireFile(const TextSource& source) const {
@@ -186,7 +190,13 @@ class Resolver {
     return work_.calibrations.size() - 1;
   }
 
-  void AddArm(std::size_t model, const RecipeRequest& request,
+  // The same ids cut into windows of another length are other inputs.
+  Json WindowsContent(std::size_t calibration) const {
+    const TokenWindows& windows = work_.calibrations[calibration].windows;
+    return {{"ids", windows.ids_sha256}, {"window_tokens", windows.window_tokens}};
+  }
+
+  void AddArm(std::size_t model, const RecipeRequest& request, std::optional<std::size_t> held_out,
               const std::vector<std::size_t>& evaluations) {
     const ModelInput& input = *work_.models[model];
     const Recipe& recipe = request.recipe;
@@ -198,16 +208,13 @@ class Resolver {
     if (request.calibration) calibration = FindCalibration(model, *request.calibration);
     const bool depends = NeedsCalibration(recipe);
     DAQ_CHECK(!depends || calibration, "checked where the recipe was read");
-    // The same ids cut into windows of another length are other inputs.
-    Json calibration_json;
-    if (depends) {
-      const TokenWindows& windows = work_.calibrations[*calibration].windows;
-      calibration_json = {{"ids", windows.ids_sha256}, {"window_tokens", windows.window_tokens}};
-    }
-    const std::string id = ContentId({{"numerics", kNumericsVersion},
-                                      {"model", input.content_hash},
-                                      {"recipe", RecipeContent(recipe)},
-                                      {"calibration", calibration_json}});
+    Json content = {{"numerics", kNumericsVersion},
+                    {"model", input.content_hash},
+                    {"recipe", RecipeContent(recipe)},
+                    {"calibration", depends ? WindowsContent(*calibration) : Json()}};
+    if (recipe.full_precision) held_out.reset();
+    if (held_out) content["held_out"] = WindowsContent(*held_out);
+    const std::string id = ContentId(content);
     auto arm = std::find_if(work_.arms.begin(), work_.arms.end(), [&](const Arm& other) {
       return other.id == id && other.model == model;
     });
@@ -216,6 +223,7 @@ class Resolver {
       if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration]);
       work_.arms.push_back({.model = model,
                             .calibration = calibration,
+                            .held_out = held_out,
                             .recipe = recipe,
                             .id = id,
                             .description = description});

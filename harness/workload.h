@@ -20,7 +20,7 @@ struct ModelInput {
   std::string content_hash;
 };
 
-// A calibration text as windows of one model's tokens. Equal requests share one.
+// A calibration or held-out text as windows of one model's tokens. Equal requests share one.
 struct CalibrationInput {
   CalibrationRequest request;
   TokenWindows windows;
@@ -37,9 +37,10 @@ struct EvaluationInput {
 struct Arm {
   std::size_t model = 0;
   std::optional<std::size_t> calibration;  // also where only the layer reports look at it
+  std::optional<std::size_t> held_out;     // one of the calibrations; for the layer reports
   Recipe recipe;
-  // Names the quantised model by content: of the calibration and the propagation only where a part
-  // of the recipe reads layer inputs.
+  // Names the quantised model and its layer reports by content: of the calibration and the
+  // propagation only where a part of the recipe reads layer inputs.
   std::string id;
   std::string description;
 };

@@ -119,8 +119,15 @@ double Relative(double error, double reference) {
   return error > 0 ? std::numeric_limits<double>::infinity() : 0;
 }
 
-// Of the layer's output. The difference of the weights is multiplied, not the outputs subtracted:
-// nothing cancels.
+// What the layer's own outputs add up to is the same for all recipes.
+double SquaredOutputsOfLayer(const ConstMatrixView& weight, const LayerContext& layer) {
+  return layer.statistics->Derived<double>("report squared outputs of " + layer.name, [&] {
+    return SquaredOutputs(weight, *layer.statistics, layer.pool);
+  });
+}
+
+}  // namespace
+
 double SquaredOutputError(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
                           const LayerContext& layer) {
   return SquaredOutputs(
@@ -131,15 +138,6 @@ double SquaredOutputError(const ConstMatrixView& weight, const QuantizedMatrix& 
       },
       *layer.statistics, layer.pool);
 }
-
-// What the layer's own outputs add up to is the same for all recipes.
-double SquaredOutputsOfLayer(const ConstMatrixView& weight, const LayerContext& layer) {
-  return layer.statistics->Derived<double>("report squared outputs of " + layer.name, [&] {
-    return SquaredOutputs(weight, *layer.statistics, layer.pool);
-  });
-}
-
-}  // namespace
 
 LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
                         const LayerContext& layer) {

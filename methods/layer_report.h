@@ -19,6 +19,9 @@ struct LayerReport {
   // Squared output error over that of plain round-to-nearest in the same format on the same inputs
   // (rtn_reference.h); absent without calibration.
   std::optional<double> output_error_vs_rtn = {};
+  // The same two on inputs that the recipe did not see; absent without held-out windows.
+  std::optional<double> held_out_mse = {};
+  std::optional<double> held_out_error_vs_rtn = {};
   double bits_per_weight = 0;  // everything stored, divided by out_features * in_features
   double clipped_share =
       0;  // weights outside their group's representable interval, by more than 1e-5 of it
@@ -39,5 +42,10 @@ struct LayerReport {
 // number of threads; memory for a few tiles a thread, not for another matrix.
 LayerReport ReportLayer(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
                         const LayerContext& layer);
+
+// sum over tokens and outputs of (x w' - x w)^2 on the inputs of `layer.statistics`. The difference
+// of the weights is multiplied, not the outputs subtracted: nothing cancels.
+double SquaredOutputError(const ConstMatrixView& weight, const QuantizedMatrix& quantized,
+                          const LayerContext& layer);
 
 }  // namespace daq

@@ -30,7 +30,8 @@ std::string NamesOf(std::span<const PartEntry<Part>> entries) {
 using Cases = std::vector<std::pair<std::string, std::string>>;
 
 TEST(ExperimentErrorTest, TopLevel) {
-  const std::string keys = "one of model, memory_budget, calibration, evaluate, recipes, sweep";
+  const std::string keys =
+      "one of model, memory_budget, calibration, held_out, evaluate, recipes, sweep";
   const std::string rest = "evaluate: [gptq-c4]\nrecipes: [fp16]\n";
   const Cases cases = {
       {"", "x.yaml: expected a map with model, evaluate and recipes, found nothing"},

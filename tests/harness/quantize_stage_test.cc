@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <ostream>
 
 #include "base/blas.h"
@@ -52,10 +53,11 @@ class QuantizeStageTest : public testing::Test {
 
   // Runs the jobs over the first `blocks` blocks.
   void Run(std::vector<QuantizeJob> jobs, int threads = 2, Index blocks = kBlocks,
-           std::uint64_t memory_budget_bytes = 1ULL << 30U) {
+           std::uint64_t memory_budget_bytes = 1ULL << 30U,
+           const TokenWindows* held_out = nullptr) {
     ThreadPool pool(threads);
     Progress progress(0, /*quiet=*/true);
-    QuantizeModel(*checkpoint_, &windows_, blocks, &jobs,
+    QuantizeModel(*checkpoint_, {.calibration = &windows_, .held_out = held_out}, blocks, &jobs,
                   {.pool = &pool,
                    .progress = &progress,
                    .work_folder = folder_.path() / "work",
@@ -149,7 +151,7 @@ TEST_F(QuantizeStageTest, AFailingRecipeLeavesTheOthersAlone) {
   std::vector<QuantizeJob> jobs = {Job(bad, 0, "bad"), Job(good, 0, "good")};
   ThreadPool pool(1);
   Progress progress(0, /*quiet=*/true);
-  QuantizeModel(*checkpoint_, nullptr, kBlocks, &jobs,
+  QuantizeModel(*checkpoint_, {}, kBlocks, &jobs,
                 {.pool = &pool,
                  .progress = &progress,
                  .work_folder = folder_.path() / "work",
@@ -175,7 +177,8 @@ TEST_F(QuantizeStageTest, TransformsLeaveABlocksFunctionAlone) {
   const RecipeParts parts = MakeParts(recipe);
   BlockWeights weights(config);
   FullPrecisionBlocks(*checkpoint_, &pool)(0, &weights);
-  CalibrationPass pass(*checkpoint_, windows_, {kWindows}, kWindows, stage);
+  CalibrationPass pass(*checkpoint_, windows_, {.sizes = {kWindows}, .module_windows = kWindows},
+                       stage);
   pass.Begin();
   pass.Advance(weights, kWindows);
   BlockQuantizer quantizer(parts, recipe.format, config, 0, weights, &pool);
@@ -194,6 +197,52 @@ TEST_F(QuantizeStageTest, TransformsLeaveABlocksFunctionAlone) {
   // Products of 32 and 48 terms with weights rounded once more: some tens of 2^-24 of the largest.
   EXPECT_LE((outputs[1] - outputs[0]).cwiseAbs().maxCoeff(),
             1e-5F * outputs[0].cwiseAbs().maxCoeff());
+}
+
+// What the reports say of held-out windows is what they would say of these as calibration, on the
+// same codes; and the blocks do not depend on them.
+TEST_F(QuantizeStageTest, HeldOutWindowsAreReportedOnAndNotSeen) {
+  TokenWindows other = windows_;
+  std::reverse(other.ids.begin(), other.ids.end());
+  other.ids.resize(3 * kWindowTokens);
+  for (const char* name : {"rtn", "awq", "gptq", "gptq-act-order", "daq"}) {
+    const Recipe recipe = RecipeOf(*FindPreset(name));
+    const Index windows = WindowsOf(recipe, kWindows);
+    Run({Job(recipe, windows, "without")});
+    Run({Job(recipe, windows, "with")}, 2, kBlocks, 1ULL << 30U, &other);
+    // Half done, as after a stop: the held-out windows still pass the blocks that are there.
+    Run({Job(recipe, windows, "again")}, 1, 1, 1ULL << 30U, &other);
+    Run({Job(recipe, windows, "again")}, 1, kBlocks, 1ULL << 30U, &other);
+    EXPECT_EQ(Blocks("without"), Blocks("with")) << name;
+    for (Index block = 0; block < kBlocks; ++block) {
+      const auto layers = QuantizedStore(folder_.path() / "with").ReadReport(block).layers;
+      EXPECT_EQ(layers, QuantizedStore(folder_.path() / "again").ReadReport(block).layers) << name;
+      for (const LayerReport& layer : layers) {
+        ASSERT_TRUE(layer.held_out_mse) << name << " " << layer.layer;
+        EXPECT_GT(*layer.held_out_mse, 0) << name << " " << layer.layer;
+        ASSERT_TRUE(layer.held_out_error_vs_rtn) << name << " " << layer.layer;
+        if (recipe.method == "rtn") {
+          EXPECT_DOUBLE_EQ(*layer.held_out_error_vs_rtn, 1.0) << layer.layer;
+        }
+      }
+    }
+    for (const LayerReport& layer : QuantizedStore(folder_.path() / "without").ReadReport(0).layers)
+      EXPECT_FALSE(layer.held_out_mse) << name;
+    for (const char* folder : {"without", "with", "again"})
+      QuantizedStore(folder_.path() / folder).Remove();
+  }
+  // Full-precision inputs of the calibration's own windows: the two reports are of the same.
+  for (const char* name : {"awq", "daq"}) {
+    Run({Job(RecipeOf(*FindPreset(name)), kWindows, "same")}, 2, kBlocks, 1ULL << 30U, &windows_);
+    for (Index block = 0; block < kBlocks; ++block) {
+      for (const LayerReport& layer :
+           QuantizedStore(folder_.path() / "same").ReadReport(block).layers) {
+        EXPECT_DOUBLE_EQ(*layer.held_out_mse, *layer.output_mse) << name << " " << layer.layer;
+        EXPECT_DOUBLE_EQ(*layer.held_out_error_vs_rtn, *layer.output_error_vs_rtn);
+      }
+    }
+    QuantizedStore(folder_.path() / "same").Remove();
+  }
 }
 
 TEST_F(QuantizeStageTest, ReportsCompareWithRoundToNearest) {

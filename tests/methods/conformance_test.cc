@@ -254,8 +254,8 @@ INSTANTIATE_TEST_SUITE_P(AllParts, Conformance, testing::ValuesIn(AllCombination
                            return test.param.range + "_" + test.param.rounding;
                          });
 
-// The nearest rounding alone promises that no code would have been nearer, where the range leaves the
-// codes to it (searches on outputs keep those that they saw).
+// The nearest rounding alone promises that no code would have been nearer, where the range leaves
+// the codes to it (searches on outputs keep those that they saw).
 TEST(NearestRoundingTest, NoOtherCodeIsNearer) {
   const MatrixF weight = HeavyTailedMatrix(6, kColumns, 0.3, 40);
   ThreadPool pool(1);

@@ -36,6 +36,16 @@ inline MatrixF HeavyTailedMatrix(Index rows, Index columns, double largest, std:
   });
 }
 
+// Inputs of which neighbours are alike, as those of a model are: each feature is a mix of the
+// feature before it and something of its own, some features are ten times as large.
+inline MatrixF CorrelatedInputs(Index tokens, Index features, std::uint64_t seed) {
+  MatrixF inputs = NormalMatrix(tokens, features, 1.0, seed);
+  for (Index column = 1; column < features; ++column)
+    inputs.col(column) = 0.8F * inputs.col(column - 1) + 0.6F * inputs.col(column);
+  for (Index column = 5; column < features; column += 37) inputs.col(column) *= 10.0F;
+  return inputs;
+}
+
 // The statistics of these inputs, [tokens, in_features].
 inline LayerStatistics StatisticsOf(const ConstMatrixView& inputs) {
   ThreadPool pool(1);

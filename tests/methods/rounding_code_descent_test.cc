@@ -9,33 +9,21 @@
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 #include "tests/methods/matrices.h"
+#include "tests/methods/one_layer.h"
 
 namespace daq {
 namespace {
 
 using Codes = std::vector<std::uint8_t>;
 
-// Neighbouring features are alike; some are ten times as large.
-MatrixF CorrelatedInputs(Index tokens, Index features, std::uint64_t seed) {
-  MatrixF inputs = NormalMatrix(tokens, features, 1.0, seed);
-  for (Index column = 1; column < features; ++column)
-    inputs.col(column) = 0.8F * inputs.col(column - 1) + 0.6F * inputs.col(column);
-  for (Index column = 5; column < features; column += 37) inputs.col(column) *= 10.0F;
-  return inputs;
-}
-
 RecipeParts Parts(const Format& format, const Settings& settings) {
-  Recipe recipe = MakeRecipe(*FindPreset("rtn-daq"), format);
-  recipe.rounding = ChoosePart(*FindPart(Roundings(), "code_descent"), settings);
-  return MakeParts(recipe);
+  return PartsWithRounding("rtn-daq", "code_descent", settings, format);
 }
 
 QuantizedLayer Quantize(const MatrixF& weight, const Format& format,
                         const LayerStatistics& statistics, const Settings& settings = {},
                         int threads = 1) {
-  ThreadPool pool(threads);
-  return QuantizeLayer(Parts(format, settings), format, weight,
-                       {.name = "layer", .statistics = &statistics, .pool = &pool});
+  return QuantizeOneLayer(Parts(format, settings), format, weight, statistics, threads);
 }
 
 Codes Nearest(const MatrixF& weight, const QuantizedMatrix& matrix) {

@@ -13,6 +13,7 @@
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 #include "tests/methods/matrices.h"
+#include "tests/methods/one_layer.h"
 #include "tests/support/input_error.h"
 
 namespace daq {
@@ -35,33 +36,19 @@ void PrintTo(const GptqCase& test, std::ostream* out) {
 
 namespace {
 
-// Inputs of which neighbours are alike, as those of a model are: each feature is a mix of the
-// feature before it and something of its own, some features are ten times as large.
-MatrixF CorrelatedInputs(Index tokens, Index features, std::uint64_t seed) {
-  MatrixF inputs = NormalMatrix(tokens, features, 1.0, seed);
-  for (Index column = 1; column < features; ++column)
-    inputs.col(column) = 0.8F * inputs.col(column - 1) + 0.6F * inputs.col(column);
-  for (Index column = 5; column < features; column += 37) inputs.col(column) *= 10.0F;
-  return inputs;
-}
-
 Format FormatOf(std::string_view book, Index group_size) {
   const bool symmetric = book.starts_with("nf");
   return {.codebook = BuiltIn(book, symmetric), .symmetric = symmetric, .group_size = group_size};
 }
 
 RecipeParts Parts(const Format& format, const Settings& settings) {
-  Recipe recipe = MakeRecipe(*FindPreset("rtn-gptq"), format);
-  recipe.rounding = ChoosePart(*FindPart(Roundings(), "gptq"), settings);
-  return MakeParts(recipe);
+  return PartsWithRounding("rtn-gptq", "gptq", settings, format);
 }
 
 QuantizedLayer Quantize(const MatrixF& weight, const Format& format,
                         const LayerStatistics& statistics, const Settings& settings = {},
                         int threads = 1) {
-  ThreadPool pool(threads);
-  return QuantizeLayer(Parts(format, settings), format, weight,
-                       {.name = "layer", .statistics = &statistics, .pool = &pool});
+  return QuantizeOneLayer(Parts(format, settings), format, weight, statistics, threads);
 }
 
 MatrixF Restored(const QuantizedMatrix& matrix) {
