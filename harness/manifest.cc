@@ -41,6 +41,7 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
          .granularity = fp ? "none" : GranularityName(arm.recipe.format),
          .full_precision = fp,
          .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration]) : "",
+         .held_out = arm.held_out ? CalibrationLabel(workload.calibrations[*arm.held_out]) : "",
          .cells = std::vector<std::string>(manifest.columns.size())});
   }
   for (const Place& place : workload.places) {
@@ -65,6 +66,7 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
                             {"granularity", row.granularity},
                             {"full_precision", row.full_precision},
                             {"calibration", row.calibration},
+                            {"held_out", row.held_out},
                             {"cells", row.cells}});
   }
   WriteFileAtomically(folder / kFileName, json.dump(1) + "\n");
@@ -92,6 +94,7 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
                                .granularity = row.at("granularity"),
                                .full_precision = row.at("full_precision"),
                                .calibration = row.at("calibration"),
+                               .held_out = row.at("held_out"),
                                .cells = row.at("cells")});
     }
   } catch (const Json::exception&) {

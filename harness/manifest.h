@@ -24,6 +24,7 @@ struct Manifest {
     std::string granularity;
     bool full_precision = false;
     std::string calibration;         // label; empty if the recipe reads none
+    std::string held_out;            // likewise, of the layer reports' text
     std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell
   };
   std::string config_sha256;

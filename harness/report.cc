@@ -77,9 +77,22 @@ std::string Fixed(const Json& value) {
   return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
 }
 
-bool AnyCalibration(const Manifest& manifest) {
+bool Any(const Manifest& manifest, std::string Row::*label) {
   return std::any_of(manifest.rows.begin(), manifest.rows.end(),
-                     [](const Row& row) { return !row.calibration.empty(); });
+                     [&](const Row& row) { return !(row.*label).empty(); });
+}
+
+// The geometric mean over a cell's layers of a field that compares errors; null if a layer lacks it
+// or has no error at all.
+Json MeanRatio(const Json& cell, const char* field) {
+  double logarithms = 0;
+  for (const Json& layer : cell.at("layers")) {
+    const double ratio = layer.value(field, 0.0);
+    if (!(ratio > 0)) return {};
+    logarithms += std::log(ratio);
+  }
+  if (cell.at("layers").empty()) return {};
+  return std::exp(logarithms / static_cast<double>(cell.at("layers").size()));
 }
 
 // "failed: rtn int3 channel on gptq-c4: why", the cells that failed for the same reason in one
@@ -108,15 +121,26 @@ class Failures {
   std::vector<Reason> reasons_;
 };
 
+std::string HeldOutNote(const Manifest& manifest) {
+  const auto found = std::find_if(manifest.rows.begin(), manifest.rows.end(),
+                                  [](const Row& row) { return !row.held_out.empty(); });
+  return fmt::format(
+      "held-out error: squared error of a layer's outputs over that of rtn in the same format, on "
+      "{},\nwhich no method saw; geometric mean over the layers\n",
+      found->held_out);
+}
+
 // One model's table with a line of what each column is.
 std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::string& model) {
-  const bool calibrated = AnyCalibration(manifest);
+  const bool calibrated = Any(manifest, &Row::calibration);
+  const bool held_out = Any(manifest, &Row::held_out);
   TextTable table;
   table.AddColumn("method", TextTable::kLeft);
   table.AddColumn("format", TextTable::kLeft);
   table.AddColumn("granularity", TextTable::kLeft);
   if (calibrated) table.AddColumn("calibration", TextTable::kLeft);
   table.AddColumn("bits/weight", TextTable::kRight);
+  if (held_out) table.AddColumn("held-out error", TextTable::kRight);
   for (const Manifest::Column& column : manifest.columns) {
     table.AddColumn(column.title, TextTable::kRight);
     table.AddColumn("loss vs fp16", TextTable::kRight);
@@ -127,6 +151,7 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
   for (const Row& row : manifest.rows) {
     if (row.model != model) continue;
     std::string bits;
+    std::string held_out_error;
     std::vector<std::string> numbers;
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       const std::optional<Metric> metric = cells.Find(row, column);
@@ -137,6 +162,8 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
       }
       identity = metric->cell.at("model_sha256").get<std::string>().substr(0, 12);
       if (bits.empty()) bits = Fixed(metric->cell.at("bits_per_weight"));
+      if (held_out_error.empty())
+        held_out_error = Fixed(MeanRatio(metric->cell, "held_out_error_vs_rtn"));
       if (metric->failed) {
         numbers[2 * column] = "failed";
         failures.Add(metric->cell.at("error"),
@@ -159,6 +186,7 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
     std::vector<std::string> line = {row.method, row.format, row.granularity};
     if (calibrated) line.push_back(row.calibration);
     line.push_back(bits);
+    if (held_out) line.push_back(held_out_error);
     line.insert(line.end(), numbers.begin(), numbers.end());
     table.AddRow(std::move(line));
   }
@@ -166,6 +194,7 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
       fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
                   table.ToMarkdown());
   for (const std::string& note : notes) text.append(note);
+  if (held_out) text.append(HeldOutNote(manifest));
   return text + failures.ToText();
 }
 
@@ -203,7 +232,7 @@ std::string CsvReport(const Manifest& manifest, const Cells& cells) {
       "calibration,evaluation,protocol,"
       "dataset,window_tokens,windows,tokens,perplexity,stderr,loss_vs_fp,loss_vs_fp_stderr,"
       "quantize_seconds,"
-      "evaluate_seconds,status,error\n";
+      "evaluate_seconds,output_error_vs_rtn,held_out_error_vs_rtn,status,error\n";
   for (const Row& row : manifest.rows) {
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       const std::optional<Metric> metric = cells.Find(row, column);
@@ -221,7 +250,9 @@ std::string CsvReport(const Manifest& manifest, const Cells& cells) {
       }
       const Json& seconds = metric->cell.at("seconds");
       fields.insert(fields.end(),
-                    {seconds.at("quantize"), seconds.at("evaluate"), metric->cell.at("status"),
+                    {seconds.at("quantize"), seconds.at("evaluate"),
+                     MeanRatio(metric->cell, "output_error_vs_rtn"),
+                     MeanRatio(metric->cell, "held_out_error_vs_rtn"), metric->cell.at("status"),
                      metric->failed ? metric->cell.at("error") : Json()});
       for (std::size_t i = 0; i < fields.size(); ++i)
         text.append(i == 0 ? "" : ",").append(CsvField(fields[i]));

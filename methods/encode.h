@@ -35,6 +35,9 @@ class Encoder {
 
   Index codes() const { return static_cast<Index>(values_.size()); }
 
+  // mid_k of every threshold.
+  std::span<const double> midpoints() const { return midpoints_; }
+
   // The codebook.values.size() - 1 thresholds, rounded down to float: for a float w, w <= t_k and w
   // <= rounded t_k say the same. Not decreasing. scale > 0 and finite, zero_point finite.
   void Thresholds(double scale, double zero_point, std::span<float> thresholds) const;

@@ -14,7 +14,7 @@ namespace daq {
 // one after the other: row-major order would make every access of a column a cache miss.
 class InputFactor {
  public:
-  static constexpr Index kBlock = 64;
+  static constexpr Index kBlock = 32;
 
   // Of no features.
   InputFactor() = default;

@@ -6,16 +6,18 @@
 #include <limits>
 
 #include "base/error.h"
-#include "base/reduce.h"
+#include "base/lanes.h"
 #include "methods/minmax_grid.h"
 
 namespace daq {
 namespace {
 
 constexpr Index kBlock = InputFactor::kBlock;
-constexpr std::size_t kBlockSize = static_cast<std::size_t>(kBlock);
-using Block = std::array<double, kBlockSize>;
+constexpr std::size_t kBlockLanes = static_cast<std::size_t>(kBlock) / kLaneCount;
+using Block = std::array<Lanes, kBlockLanes>;
 
+constexpr Index kBucketsPerWeight = 4;
+constexpr std::int32_t kWalk = 4;    // weights of a bucket that are counted without a search
 constexpr Index kPrefetchAhead = 8;  // columns of R, whose order the processor cannot foresee
 
 // Order by value, then by index: the same order every time.
@@ -25,38 +27,46 @@ std::uint64_t SortKey(float value, std::size_t index) {
   return std::uint64_t{ordered} << 32 | index;
 }
 
-// In lanes, as base/reduce.h.
-double SquaredSum(const Block& block) {
-  return LaneSum(kBlockSize, [&](std::size_t i) { return block[i] * block[i]; });
-}
-
 double Product(const double* a, const double* b) {
-  return LaneSum(kBlockSize, [&](std::size_t i) { return a[i] * b[i]; });
+  Lanes even = LanesAt(a, 0) * LanesAt(b, 0);
+  Lanes odd = LanesAt(a, 1) * LanesAt(b, 1);
+  for (std::size_t i = 2; i < kBlockLanes; i += 2) {
+    even += LanesAt(a, i) * LanesAt(b, i);
+    odd += LanesAt(a, i + 1) * LanesAt(b, i + 1);
+  }
+  return SumOf(even, odd);
 }
 
-// sum += the terms' rows of a block, times their factors. Four at a time, to read and write sum
-// less often: the number of terms is a multiple of four.
+double SquaredSum(const Block& block) {
+  Lanes even = block[0] * block[0];
+  Lanes odd = block[1] * block[1];
+  for (std::size_t i = 2; i < kBlockLanes; i += 2) {
+    even += block[i] * block[i];
+    odd += block[i + 1] * block[i + 1];
+  }
+  return SumOf(even, odd);
+}
+
+// sum += the terms' rows of a block, times their factors; the number of terms is a multiple of
+// four.
 template <typename Terms, typename Row>
 void AddRows(const Terms& terms, const Row& row, Block* sum) {
-  for (std::size_t k = 0; k < terms.size(); k += 4) {
-    const double* row0 = row(terms[k].end);
-    const double* row1 = row(terms[k + 1].end);
-    const double* row2 = row(terms[k + 2].end);
-    const double* row3 = row(terms[k + 3].end);
-    const double f0 = terms[k].factor;
-    const double f1 = terms[k + 1].factor;
-    const double f2 = terms[k + 2].factor;
-    const double f3 = terms[k + 3].factor;
-    for (std::size_t i = 0; i < kBlockSize; ++i) {
-      (*sum)[i] += (f0 * row0[i] + f1 * row1[i]) + (f2 * row2[i] + f3 * row3[i]);
+  Block added = *sum;
+  for (std::size_t k = 0; k < terms.count; k += 4) {
+    const double* row0 = row(terms.terms[k].end);
+    const double* row1 = row(terms.terms[k + 1].end);
+    const double* row2 = row(terms.terms[k + 2].end);
+    const double* row3 = row(terms.terms[k + 3].end);
+    const double f0 = terms.terms[k].factor;
+    const double f1 = terms.terms[k + 1].factor;
+    const double f2 = terms.terms[k + 2].factor;
+    const double f3 = terms.terms[k + 3].factor;
+    for (std::size_t i = 0; i < kBlockLanes; ++i) {
+      added[i] += (f0 * LanesAt(row0, i) + f1 * LanesAt(row1, i)) +
+                  (f2 * LanesAt(row2, i) + f3 * LanesAt(row3, i));
     }
   }
-}
-
-// Row 0 of the sums is all zeros.
-template <typename Terms>
-void FillUpToFour(Terms* terms) {
-  while (terms->size() % 4 != 0) terms->push_back({.end = 0, .factor = 0});
+  *sum = added;
 }
 
 }  // namespace
@@ -95,12 +105,13 @@ void OutputLoss::SortWeights() {
   for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = SortKey(weights_[i], i);
   std::sort(keys_.begin(), keys_.end());
   order_.resize(keys_.size());
-  sorted_.resize(keys_.size());
+  sorted_.assign(keys_.size() + kWalk, std::numeric_limits<double>::infinity());
   for (std::size_t i = 0; i < keys_.size(); ++i) {
     order_[i] = static_cast<Index>(keys_[i] & 0xffffffffU);
-    sorted_[i] = weights_[static_cast<std::size_t>(order_[i])];
+    sorted_[i] = static_cast<double>(weights_[static_cast<std::size_t>(order_[i])]);
   }
-  DAQ_CHECK(sorted_.front() < sorted_.back(), "weights that are not all equal");
+  DAQ_CHECK(sorted_[0] < sorted_[keys_.size() - 1], "weights that are not all equal");
+  FillBuckets();
 }
 
 void OutputLoss::SumColumns() {
@@ -113,22 +124,22 @@ void OutputLoss::SumColumns() {
     Block sum{};
     Block target{};
     double* out = prefix_.data() + block * (count_ + 1) * kBlock;
-    std::copy(sum.begin(), sum.end(), out);
+    for (std::size_t k = 0; k < kBlockLanes; ++k) LanesAt(out, k) = sum[k];
     for (Index i = 0; i < count_; ++i) {
       const Index ahead =
           order_[static_cast<std::size_t>(std::min(i + kPrefetchAhead, count_ - 1))];
       const double* next = factor_->Column(block, ahead);
       for (Index line = 0; line < kBlock; line += 8) __builtin_prefetch(next + line);
       const double* column = factor_->Column(block, order_[static_cast<std::size_t>(i)]);
-      const auto weight = static_cast<double>(sorted_[static_cast<std::size_t>(i)]);
+      const double weight = sorted_[static_cast<std::size_t>(i)];
       out += kBlock;
-      for (std::size_t k = 0; k < kBlockSize; ++k) {
-        sum[k] += column[k];
-        target[k] += weight * column[k];
-        out[k] = sum[k];
+      for (std::size_t k = 0; k < kBlockLanes; ++k) {
+        sum[k] += LanesAt(column, k);
+        target[k] += weight * LanesAt(column, k);
+        LanesAt(out, k) = sum[k];
       }
     }
-    std::copy(target.begin(), target.end(), target_.row(block).data());
+    for (std::size_t k = 0; k < kBlockLanes; ++k) LanesAt(target_.row(block).data(), k) = target[k];
   }
 }
 
@@ -141,7 +152,7 @@ void OutputLoss::SumWeightTerms() {
   term_prefix_[0] = sum;
   for (std::size_t i = 0; i < static_cast<std::size_t>(count_); ++i) {
     const auto index = static_cast<std::size_t>(order_[i]);
-    const auto weight = static_cast<double>(sorted_[i]);
+    const double weight = sorted_[i];
     const double square = terms_.square[index];
     const double linear = terms_.linear[index];
     sum[0] += square;
@@ -153,37 +164,60 @@ void OutputLoss::SumWeightTerms() {
   }
 }
 
-// Bisection of all thresholds in step, without a branch: none could be foreseen, and side by side
-// the look-ups need not wait for each other.
-void OutputLoss::CountUpTo(std::span<const float> thresholds,
-                           std::span<std::int32_t> counts) const {
-  std::fill(counts.begin(), counts.end(), 0);
-  const float* sorted = sorted_.data();
-  auto left = static_cast<std::int32_t>(count_);
-  while (left > 1) {
-    const std::int32_t half = left / 2;
-    for (std::size_t k = 0; k < counts.size(); ++k) {
-      const auto at_most = static_cast<std::int32_t>(sorted[counts[k] + half - 1] <= thresholds[k]);
-      counts[k] += half & -at_most;
-    }
-    left -= half;
+// Monotone: of two values the larger never lies in an earlier bucket.
+std::int32_t OutputLoss::BucketOf(double value) const {
+  const double position = (value - lowest_weight_) * buckets_per_weight_;
+  const auto last = static_cast<double>(kBucketsPerWeight * count_ - 1);
+  return static_cast<std::int32_t>(std::min(std::max(position, 0.0), last));
+}
+
+void OutputLoss::FillBuckets() {
+  const auto buckets = static_cast<std::size_t>(kBucketsPerWeight * count_);
+  lowest_weight_ = sorted_.front();
+  buckets_per_weight_ = static_cast<double>(buckets) /
+                        (sorted_[static_cast<std::size_t>(count_) - 1] - lowest_weight_);
+  bucket_begin_.resize(buckets + 1);
+  std::size_t bucket = 0;
+  for (Index i = 0; i < count_; ++i) {
+    const auto of_weight = static_cast<std::size_t>(BucketOf(sorted_[static_cast<std::size_t>(i)]));
+    while (bucket <= of_weight) bucket_begin_[bucket++] = static_cast<std::int32_t>(i);
   }
+  while (bucket <= buckets) bucket_begin_[bucket++] = static_cast<std::int32_t>(count_);
+}
+
+// Most buckets hold less than kWalk weights: those are counted without a branch, which could not be
+// foreseen.
+std::int32_t OutputLoss::CountInBucket(double threshold, std::int32_t bucket) const {
+  const std::int32_t begin = bucket_begin_[static_cast<std::size_t>(bucket)];
+  const double* weights = sorted_.data() + begin;
+  std::int32_t count = 0;
+  for (std::int32_t i = 0; i < kWalk; ++i) count += weights[i] <= threshold ? 1 : 0;
+  if (count < kWalk) return begin + count;
+  const double* end = sorted_.data() + bucket_begin_[static_cast<std::size_t>(bucket) + 1];
+  return static_cast<std::int32_t>(std::upper_bound(weights + kWalk, end, threshold) -
+                                   sorted_.data());
+}
+
+void OutputLoss::CountUpTo(std::span<const double> thresholds,
+                           std::span<std::int32_t> counts) const {
+  for (std::size_t k = 0; k < counts.size(); ++k) counts[k] = BucketOf(thresholds[k]);
   for (std::size_t k = 0; k < counts.size(); ++k)
-    counts[k] += static_cast<std::int32_t>(sorted[counts[k]] <= thresholds[k]);
+    counts[k] = CountInBucket(thresholds[k], counts[k]);
 }
 
 void OutputLoss::FindThresholds(const GridPoint& point) {
-  encoder_.Thresholds(point.scale, point.zero_point,
-                      std::span<float>(thresholds_.data(), end_count_));
+  const double* midpoints = encoder_.midpoints().data();
+  for (std::size_t k = 0; k < end_count_; ++k)
+    thresholds_[k] = (midpoints[k] - point.zero_point) * point.scale;
 }
 
 // Most steps of a search move few ends or none. This is a short loop without a branch; finding an
 // end anew is a search with several.
 bool OutputLoss::SameCodes() {
-  std::int32_t moved = 0;
+  std::int64_t moved = 0;
   for (std::size_t k = 0; k < end_count_; ++k) {
-    is_moved_[k] = static_cast<std::int32_t>(thresholds_[k] < weight_before_[k]) |
-                   static_cast<std::int32_t>(thresholds_[k] >= weight_behind_[k]);
+    is_moved_[k] = static_cast<std::int64_t>(thresholds_[k] < weight_before_[k]) |
+                   static_cast<std::int64_t>(thresholds_[k] >= weight_behind_[k]);
     moved |= is_moved_[k];
   }
   return moved == 0;
@@ -208,19 +242,20 @@ double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) 
 double OutputLoss::CollectTerms(std::span<const Index> ends) {
   // Codes are c_last - sum of the steps (c_k+1 - c_k) whose threshold is not below the weight.
   double whole = values_.back();
-  sum_.clear();
+  sum_.count = 0;
+  Index last_end = 0;
   for (std::size_t k = 0; k < end_count_; ++k) {
     const double step = values_[k] - values_[k + 1];
-    if (ends[k] == 0) continue;
     if (ends[k] == count_) {
       whole += step;
-    } else if (!sum_.empty() && sum_.back().end == ends[k]) {
-      sum_.back().factor += step;
-    } else {
-      sum_.push_back({.end = ends[k], .factor = step});
+    } else if (ends[k] != last_end) {
+      sum_.Add(ends[k], step);
+      last_end = ends[k];
+    } else if (last_end != 0) {
+      sum_.terms[sum_.count - 1].factor += step;
     }
   }
-  FillUpToFour(&sum_);
+  sum_.FillUpToFour();
   return whole;
 }
 
@@ -228,7 +263,7 @@ void OutputLoss::MoveTo(const GridPoint& point) {
   DAQ_CHECK(IsStorable(point, book_), "a grid that can be stored");
   point_ = point;
   FindThresholds(point);
-  constexpr float kInfinity = std::numeric_limits<float>::infinity();
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
   CountUpTo(std::span(thresholds_).first(end_count_), std::span(counts_).first(end_count_));
   for (std::size_t k = 0; k < end_count_; ++k) {
     ends_[k] = counts_[k];
@@ -236,35 +271,81 @@ void OutputLoss::MoveTo(const GridPoint& point) {
     weight_before_[k] = end == 0 ? -kInfinity : sorted_[end - 1];
     weight_behind_[k] = ends_[k] == count_ ? kInfinity : sorted_[end];
   }
+  FindSafeInterval();
   const double whole = CollectTerms(std::span(ends_).first(end_count_));
   const double offset = point.scale * point.zero_point;
   output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = ones_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
-    Block codes{};
+    Block sum{};
     AddRows(
-        sum_, [&](Index end) { return Prefix(block, end); }, &codes);
+        sum_, [&](Index end) { return Prefix(block, end); }, &sum);
     const double* ones = Prefix(block, count_);
     const double* target = target_.row(block).data();
-    Block error;
-    for (std::size_t i = 0; i < kBlockSize; ++i) {
-      codes[i] += whole * ones[i];
-      error[i] = point.scale * codes[i] - offset * ones[i] - target[i];
+    double* codes = codes_.row(block).data();
+    double* error = error_.row(block).data();
+    for (std::size_t i = 0; i < kBlockLanes; ++i) {
+      const Lanes all = sum[i] + whole * LanesAt(ones, i);
+      LanesAt(codes, i) = all;
+      LanesAt(error, i) = point.scale * all - offset * LanesAt(ones, i) - LanesAt(target, i);
     }
-    std::copy(codes.begin(), codes.end(), codes_.row(block).data());
-    std::copy(error.begin(), error.end(), error_.row(block).data());
-    output_loss_ += SquaredSum(error);
-    error_codes_ += Product(error.data(), codes.data());
-    error_ones_ += Product(error.data(), ones);
-    codes_codes_ += SquaredSum(codes);
-    codes_ones_ += Product(codes.data(), ones);
+    output_loss_ += Product(error, error);
+    error_codes_ += Product(error, codes);
+    error_ones_ += Product(error, ones);
+    codes_codes_ += Product(codes, codes);
+    codes_ones_ += Product(codes, ones);
     ones_ones_ += Product(ones, ones);
   }
   loss_ = output_loss_;
   if (has_terms_) loss_ += TermsAt(point, std::span(ends_).first(end_count_));
 }
 
+// An end stays while weight_before_ <= (mid - z) s < weight_behind_. Solved for s and for z, with a
+// margin for the roundings of either side: a few times 2^-53.
+void OutputLoss::FindSafeInterval() {
+  constexpr double kMargin = 0x1p-48;
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  safe_scale_low_ = safe_zero_point_low_ = -kInfinity;
+  safe_scale_high_ = safe_zero_point_high_ = kInfinity;
+  const std::span<const double> midpoints = encoder_.midpoints();
+  for (std::size_t k = 0; k < end_count_; ++k) {
+    const double middle = midpoints[k];
+    const double factor = middle - point_.zero_point;
+    for (const bool is_before : {true, false}) {
+      const double weight = is_before ? weight_before_[k] : weight_behind_[k];
+      if (std::isinf(weight)) continue;
+      if (factor != 0) {
+        const double scale = weight / factor;
+        const double margin = kMargin * std::abs(scale);
+        if (is_before == (factor > 0)) {
+          safe_scale_low_ = std::max(safe_scale_low_, scale + margin);
+        } else {
+          safe_scale_high_ = std::min(safe_scale_high_, scale - margin);
+        }
+      }
+      const double in_code_units = weight / point_.scale;
+      const double margin = kMargin * (std::abs(middle) + std::abs(in_code_units));
+      if (is_before) {
+        safe_zero_point_high_ = std::min(safe_zero_point_high_, middle - in_code_units - margin);
+      } else {
+        safe_zero_point_low_ = std::max(safe_zero_point_low_, middle - in_code_units + margin);
+      }
+    }
+  }
+}
+
+bool OutputLoss::IsSafe(const GridPoint& point) const {
+  if (point.scale == point_.scale)
+    return point.zero_point > safe_zero_point_low_ && point.zero_point < safe_zero_point_high_;
+  return point.zero_point == point_.zero_point && point.scale > safe_scale_low_ &&
+         point.scale < safe_scale_high_;
+}
+
 double OutputLoss::At(const GridPoint& point, double bound) {
   if (!IsStorable(point, book_)) return std::numeric_limits<double>::infinity();
+  if (IsSafe(point)) {
+    const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
+    return start + WithSameCodes(point);
+  }
   FindThresholds(point);
   if (SameCodes()) {
     const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
@@ -277,20 +358,20 @@ double OutputLoss::At(const GridPoint& point, double bound) {
     moved += static_cast<std::size_t>(is_moved_[k]);
   }
   CountUpTo(std::span(thresholds_).first(moved), std::span(counts_).first(moved));
-  changes_.clear();
+  changes_.count = 0;
   moved = 0;
   for (std::size_t k = 0; k < end_count_; ++k) {
     probe_ends_[k] = ends_[k];
     if (is_moved_[k] == 0) continue;
     probe_ends_[k] = counts_[moved++];
     const double step = values_[k] - values_[k + 1];
-    changes_.push_back({.end = probe_ends_[k], .factor = step});
-    changes_.push_back({.end = ends_[k], .factor = -step});
+    changes_.Add(probe_ends_[k], step);
+    changes_.Add(ends_[k], -step);
   }
   const double start = has_terms_ ? TermsAt(point, std::span(probe_ends_).first(end_count_)) : 0;
   // A difference reads two rows a change and three vectors of the current point.
-  if (changes_.size() < end_count_) {
-    FillUpToFour(&changes_);
+  if (changes_.count < end_count_) {
+    changes_.FillUpToFour();
     return FromDifferences(point, bound, start);
   }
   return FromCodes(point, bound, start);
@@ -306,8 +387,8 @@ double OutputLoss::FromCodes(const GridPoint& point, double bound, double start)
         sum_, [&](Index end) { return Prefix(block, end); }, &sum);
     const double* ones = Prefix(block, count_);
     const double* target = target_.row(block).data();
-    for (std::size_t i = 0; i < kBlockSize; ++i) {
-      sum[i] = point.scale * sum[i] + (offset * ones[i] - target[i]);
+    for (std::size_t i = 0; i < kBlockLanes; ++i) {
+      sum[i] = point.scale * sum[i] + (offset * LanesAt(ones, i) - LanesAt(target, i));
     }
     loss += SquaredSum(sum);
   }
@@ -325,8 +406,10 @@ double OutputLoss::FromDifferences(const GridPoint& point, double bound, double 
     const double* ones = Prefix(block, count_);
     const double* codes = codes_.row(block).data();
     const double* error = error_.row(block).data();
-    for (std::size_t i = 0; i < kBlockSize; ++i) {
-      sum[i] = point.scale * sum[i] + (scale_step * codes[i] - offset_step * ones[i]) + error[i];
+    for (std::size_t i = 0; i < kBlockLanes; ++i) {
+      sum[i] = point.scale * sum[i] +
+               (scale_step * LanesAt(codes, i) - offset_step * LanesAt(ones, i)) +
+               LanesAt(error, i);
     }
     loss += SquaredSum(sum);
   }

@@ -63,16 +63,30 @@ class OutputLoss {
   static constexpr Index kBlock = InputFactor::kBlock;
   static constexpr std::size_t kMostEnds = 255;
 
-  // A summed-up row and its factor.
+  // Summed-up rows and their factors.
   struct Term {
     Index end;
     double factor;
   };
+  struct Terms {
+    std::array<Term, 2 * kMostEnds + 4> terms;
+    std::size_t count = 0;
 
-  // The thresholds at `point` into thresholds_.
+    void Add(Index end, double factor) { terms[count++] = {.end = end, .factor = factor}; }
+    // Row 0 of the sums is all zeros.
+    void FillUpToFour() {
+      while (count % 4 != 0) Add(0, 0);
+    }
+  };
+
+  // The Encoder's thresholds at `point` into thresholds_, in double: w <= t_k is the same question.
   void FindThresholds(const GridPoint& point);
   // counts[k] = the number of weights <= thresholds[k].
-  void CountUpTo(std::span<const float> thresholds, std::span<std::int32_t> counts) const;
+  void CountUpTo(std::span<const double> thresholds, std::span<std::int32_t> counts) const;
+  std::int32_t CountInBucket(double threshold, std::int32_t bucket) const;
+  std::int32_t BucketOf(double value) const;
+  void FindSafeInterval();
+  bool IsSafe(const GridPoint& point) const;
   double TermsAt(const GridPoint& point, std::span<const Index> ends) const;
   bool SameCodes();  // at thresholds_ as at point_? Fills is_moved_.
   double FromCodes(const GridPoint& point, double bound, double start);
@@ -81,6 +95,7 @@ class OutputLoss {
   // Fills sum_: all weights' codes, as terms; returns the factor of the whole sum of R's columns.
   double CollectTerms(std::span<const Index> ends);
   void SortWeights();
+  void FillBuckets();
   void SumColumns();
   void SumWeightTerms();
 
@@ -101,7 +116,11 @@ class OutputLoss {
   Index blocks_ = 0;
   std::vector<std::uint64_t> keys_;  // for sorting
   std::vector<Index> order_;         // of the sorted weights
-  std::vector<float> sorted_;
+  std::vector<double> sorted_;       // the weights, then kWalk times infinity
+  // Weights fall into equally wide buckets: bucket_begin_[b] of them lie in buckets before b.
+  std::vector<std::int32_t> bucket_begin_;
+  double lowest_weight_ = 0;
+  double buckets_per_weight_ = 0;  // of weight's unit
   MatrixD prefix_;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
   MatrixD target_;  // R w, [blocks, kBlock]
   bool has_terms_ = false;
@@ -115,8 +134,13 @@ class OutputLoss {
   std::array<Index, kMostEnds> ends_;  // ends_[k]: the number of weights with codes up to k
   // The weights before and behind each end: it stays as it is while its threshold is >= the one and
   // < the other.
-  std::array<float, kMostEnds> weight_before_;
-  std::array<float, kMostEnds> weight_behind_;
+  std::array<double, kMostEnds> weight_before_;
+  std::array<double, kMostEnds> weight_behind_;
+  // Between these, exclusive, no end moves if the scale alone or the zero-point alone changes.
+  double safe_scale_low_ = 0;
+  double safe_scale_high_ = 0;
+  double safe_zero_point_low_ = 0;
+  double safe_zero_point_high_ = 0;
   MatrixD codes_;  // [blocks, kBlock]
   MatrixD error_;  // [blocks, kBlock]
   double error_codes_ = 0;
@@ -126,12 +150,12 @@ class OutputLoss {
   double ones_ones_ = 0;
 
   // The point that is looked at.
-  std::array<float, kMostEnds> thresholds_;
+  std::array<double, kMostEnds> thresholds_;
   std::array<Index, kMostEnds> probe_ends_;
-  std::array<std::int32_t, kMostEnds> is_moved_;
+  std::array<std::int64_t, kMostEnds> is_moved_;
   std::array<std::int32_t, kMostEnds> counts_;
-  std::vector<Term> sum_;
-  std::vector<Term> changes_;
+  Terms sum_;
+  Terms changes_;
 };
 
 }  // namespace daq

@@ -110,6 +110,21 @@ TEST_F(ProgramTest, JsonReportHasTheDocumentedFields) {
   EXPECT_GT(report[2].at("layers")[0].at("output_mse"), 0.0);
 }
 
+TEST_F(ProgramTest, HeldOutErrorsAreReported) {
+  WriteConfig(std::string(kConfig) + "held_out: {protocol: ids, file: windows.json, windows: 3}\n");
+  const ProgramResult run = Run({config()});
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_NE(run.output.find("| held-out error |"), std::string::npos) << run.output;
+  EXPECT_NE(run.output.find("on ids 3x64 (windows.json)"), std::string::npos) << run.output;
+  const Json report = Json::parse(Run({"report", config(), "--format", "json"}).output);
+  EXPECT_TRUE(report[0].at("held_out").is_null());
+  EXPECT_EQ(report[1].at("held_out").at("windows"), 3);
+  EXPECT_DOUBLE_EQ(report[1].at("layers")[0].at("held_out_error_vs_rtn"), 1);
+  // Asked for later, they are computed; full precision has no layer reports.
+  WriteConfig(std::string(kConfig) + "held_out: {protocol: ids, file: windows.json, windows: 4}\n");
+  EXPECT_NE(Run({config()}).errors.find("3 cells computed, 1 already there"), std::string::npos);
+}
+
 TEST_F(ProgramTest, ARerunComputesOnlyWhatIsMissing) {
   ASSERT_EQ(Run({config()}).exit_code, 0);
   const auto before = Cells();
