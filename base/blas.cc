@@ -11,11 +11,14 @@
 
 #include "base/error.h"
 
-// LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last two are the lengths of
+// LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last ones are the lengths of
 // the character arguments, as Fortran compilers pass them.
 extern "C" void dsyevd_(const char* jobz, const char* uplo, const blasint* n, double* a,
                         const blasint* lda, double* w, double* work, const blasint* lwork,
                         blasint* iwork, const blasint* liwork, blasint* info, std::size_t,
+                        std::size_t);
+extern "C" void dpstrf_(const char* uplo, const blasint* n, double* a, const blasint* lda,
+                        blasint* piv, blasint* rank, const double* tol, double* work, blasint* info,
                         std::size_t);
 
 namespace daq {
@@ -200,6 +203,24 @@ VectorD DecomposeSymmetric(MatrixD* matrix) {
                     BlasDescription(), size, size, info));
   }
   return values;
+}
+
+PivotedFactor FactorSemidefinite(MatrixD* matrix) {
+  DAQ_CHECK(matrix->rows() == matrix->cols() && matrix->size() > 0, "a square matrix");
+  if (!matrix->allFinite()) throw std::runtime_error("a matrix to factor is not finite");
+  const blasint size = BlasSize(matrix->rows());
+  std::vector<blasint> pivots(static_cast<std::size_t>(size));
+  std::vector<double> work(2 * static_cast<std::size_t>(size));
+  blasint rank = 0;
+  blasint info = 0;
+  const double default_tolerance = -1;
+  // LAPACK counts by columns: its lower triangle is ours above the diagonal.
+  dpstrf_("L", &size, matrix->data(), &size, pivots.data(), &rank, &default_tolerance, work.data(),
+          &info, 1);
+  DAQ_CHECK(info >= 0, "valid arguments");
+  PivotedFactor factor{.order = {}, .rank = rank};
+  for (const blasint pivot : pivots) factor.order.push_back(pivot - 1);
+  return factor;
 }
 
 }  // namespace daq

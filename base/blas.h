@@ -1,5 +1,6 @@
 #pragma once
 #include <string>
+#include <vector>
 
 #include "base/matrix.h"
 
@@ -36,8 +37,20 @@ void SubtractProductTransposed(const ConstMatrixViewD& a, const ConstMatrixViewD
 // read), b [m, n].
 void DivideByUpper(const ConstMatrixViewD& r, MatrixViewD b);
 void DivideByUpperTransposed(const ConstMatrixViewD& r, MatrixViewD b);
+
 // The eigenvalues of a symmetric matrix, ascending (LAPACK's dsyevd). Row k of `matrix` becomes the
 // unit eigenvector of the k-th. Throws std::runtime_error if the iteration does not converge.
 VectorD DecomposeSymmetric(MatrixD* matrix);
+
+// The Cholesky factor of a positive semidefinite matrix, the largest remaining diagonal entry first
+// (LAPACK's dpstrf): with the result `order` and rank r, the first r rows of what lies on and above
+// the diagonal of `matrix` are U, [r, n], with U^T U = A[order, order] to rounding. What remains
+// beyond the rank is below n 2^-53 of the largest diagonal entry. Throws std::runtime_error for
+// entries that are not finite.
+struct PivotedFactor {
+  std::vector<Index> order;
+  Index rank = 0;
+};
+PivotedFactor FactorSemidefinite(MatrixD* matrix);
 
 }  // namespace daq

@@ -13,35 +13,30 @@
 namespace daq {
 namespace {
 
-// Row k becomes column rows - 1 - k, multiplied by factor(k).
-template <typename Factor>
-MatrixD TransposedFromLast(const MatrixD& rows, const Factor& factor) {
-  MatrixD columns(rows.cols(), rows.rows());
-  for (Index k = 0; k < rows.rows(); ++k) {
-    columns.col(rows.rows() - 1 - k) = rows.row(k).transpose() * factor(k);
-  }
-  return columns;
-}
-
 // From the rows of the inputs, transposed: [features, tokens], tokens <= features.
 InputFactor RotateRows(const MatrixD& transposed) {
   const Index tokens = transposed.cols();
   MatrixD vectors = MatrixD::Zero(tokens, tokens);
   AddTransposedProduct(transposed, transposed, vectors);
   DecomposeSymmetric(&vectors);
-  const double per_root = 1 / std::sqrt(static_cast<double>(tokens));
-  const MatrixD basis = TransposedFromLast(vectors, [&](Index) { return per_root; });
+  // The largest eigenvalue is the last.
+  const MatrixD basis =
+      vectors.colwise().reverse().transpose() / std::sqrt(static_cast<double>(tokens));
   MatrixD columns(transposed.rows(), tokens);
   Multiply(transposed, basis, columns);
   return InputFactor(columns);
 }
 
+// An eigen-decomposition would order the energies best, but takes tens of times as long.
 InputFactor FactorGram(MatrixD gram, Index tokens) {
-  const VectorD energy = DecomposeSymmetric(&gram);
-  // A negative eigenvalue is a zero one, rounded.
-  return InputFactor(TransposedFromLast(gram, [&](Index k) {
-    return std::sqrt(std::max(energy[k], 0.0) / static_cast<double>(tokens));
-  }));
+  const PivotedFactor factor = FactorSemidefinite(&gram);
+  const double per_root = 1 / std::sqrt(static_cast<double>(tokens));
+  MatrixD columns = MatrixD::Zero(gram.rows(), std::max<Index>(factor.rank, 1));
+  for (Index row = 0; row < factor.rank; ++row) {
+    for (Index j = row; j < gram.cols(); ++j)
+      columns(factor.order[static_cast<std::size_t>(j)], row) = gram(row, j) * per_root;
+  }
+  return InputFactor(columns);
 }
 
 std::vector<Index> FeaturesOf(Index group, Index length, std::span<const Index> features) {

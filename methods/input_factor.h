@@ -39,8 +39,8 @@ class InputFactor {
 // The factor of the inputs' columns `features`, in that order.
 //
 // With T tokens kept and no more of them than features, R = U^T X / sqrt(T) with the eigenvectors U
-// of X X^T: a rotation of the inputs themselves, exact to rounding in every column. Otherwise
-// R = sqrt(D / T) V^T from the eigenvalues D and -vectors V of X^T X.
+// of X X^T: a rotation of the inputs themselves, exact to rounding in every column. Otherwise R is
+// the Cholesky factor of X^T X / T with the largest remaining energy first.
 //
 // Not for several threads at once where rows are no longer kept and statistics.gram() was not yet
 // asked for.

@@ -315,13 +315,12 @@ std::vector<SettingSpec> OwnSpecs() {
                   "input i: lambda = penalty_tokens / tokens, or penalty_weight",
        .source = "this project: few calibration tokens are overfitted, many are not"},
       {.name = "penalty_tokens",
-       .default_value = 51.2,
+       .default_value = 204.8,
        .lowest = 0,
        .highest = 1e9,
        .meaning = "penalty by_tokens: the more, the less the calibration tokens' correlations "
                   "count; 0 = no penalty",
-       .source = "this project, provisional: lambda 0.1 at 512 tokens, from layer losses of one "
-                 "small model"},
+       .source = "this project: measured on the demo model, results/demo-penalty.md"},
       {.name = "penalty_weight",
        .default_value = 0.1,
        .lowest = 0,

@@ -285,9 +285,7 @@ std::span<const SettingSpec> CodeDescentSettings() {
                   .highest = 1e9,
                   .meaning = "damping_tokens / tokens times the diagonal of X^T X is added to it: "
                              "more trusts the correlations of few tokens less",
-                  .source =
-                      "this project, provisional: near the best of 0 to 2048 on other text at 512, "
-                      "1024 and 4096 tokens of the demo model (docs/methods.md)"}};
+                  .source = "this project: measured on the demo model, results/demo-penalty.md"}};
   return specs;
 }
 

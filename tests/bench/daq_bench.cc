@@ -125,10 +125,23 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
       ->Unit(benchmark::kMillisecond);
 }
 
+// The same with twice as many tokens as inputs.
+void BM_FactorOfManyTokens(benchmark::State& state) {
+  SetUpBlas();
+  ThreadPool pool(1);
+  const Index columns = state.range(0);
+  const LayerStatistics statistics(CorrelatedInputs(2 * columns, columns), &pool);
+  statistics.gram(&pool);
+  std::vector<Index> features(static_cast<std::size_t>(columns));
+  for (std::size_t i = 0; i < features.size(); ++i) features[i] = static_cast<Index>(i);
+  for (auto _ : state) benchmark::DoNotOptimize(FactorInputs(statistics, features, &pool));
+}
+
 BENCHMARK(BM_DenseEvaluation)->Apply(Shapes);
 BENCHMARK(BM_Search)->Apply(Shapes);
 BENCHMARK(BM_Plus)->Apply(Shapes);
 BENCHMARK(BM_Factor)->Apply(Shapes);
+BENCHMARK(BM_FactorOfManyTokens)->Arg(576)->Arg(1536)->Arg(4096)->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace daq
