@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/error.h"
+#include "harness/estimate.h"
 
 namespace daq {
 namespace {
@@ -43,6 +44,40 @@ ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidat
     family.arms.push_back(arm);
   }
   return family;
+}
+
+std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates) {
+  std::vector<ArmFamily> families;
+  while (!candidates.empty()) {
+    const ArmFamily& family = families.emplace_back(FamilyOf(work, candidates));
+    std::erase_if(candidates, [&](const Arm* arm) {
+      return std::find(family.arms.begin(), family.arms.end(), arm) != family.arms.end();
+    });
+  }
+  return families;
+}
+
+double QuantizeFlopsOf(const Workload& work, const std::vector<const Arm*>& arms) {
+  double flops = 0;
+  for (const ArmFamily& family : FamiliesOf(work, arms)) {
+    const ModelConfig& config = work.models[family.arms.front()->model]->checkpoint.config();
+    const WindowShape held_out = ShapeOf(family.texts.held_out);
+    double block = 0;
+    WindowShape shared;  // of the one pass for all that calibrate on full-precision inputs
+    for (const Arm* arm : family.arms) {
+      const WindowShape calibration = ShapeOf(CalibrationWindows(work, *arm));
+      block +=
+          QuantizeFlops(config, MakeParts(arm->recipe), arm->recipe.format, calibration, held_out);
+      if (arm->recipe.propagation == Propagation::kFullPrecision) {
+        if (calibration.windows > shared.windows) shared = calibration;
+      } else {
+        block += CalibrationFlops(config, calibration) + CalibrationFlops(config, held_out);
+      }
+    }
+    block += CalibrationFlops(config, shared) + CalibrationFlops(config, held_out);
+    flops += block * static_cast<double>(config.num_layers);
+  }
+  return flops;
 }
 
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

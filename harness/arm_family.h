@@ -18,6 +18,12 @@ struct ArmFamily {
 // precision has no place among them.
 ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidates);
 
+// The candidates in families, in the order in which a run serves them.
+std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates);
+
+// Rough work of quantising these arms (harness/estimate.h).
+double QuantizeFlopsOf(const Workload& work, const std::vector<const Arm*>& arms);
+
 // The jobs that quantise a family, into `folder`/<arm's id>.
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,
                                 const std::filesystem::path& folder);

@@ -46,12 +46,6 @@ double EvaluationFlops(const ModelConfig& config, Index windows, Index window_to
          HeadFlops(config, windows, window_tokens);
 }
 
-double QuantizeFlops(const ModelConfig& config) {
-  constexpr double kOperationsPerWeight =
-      1000;  // a minmax layer with its report takes about as long as this many
-  return kOperationsPerWeight * BlockWeightCount(config);
-}
-
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
                                 int threads) {
   const std::uint64_t forward =
@@ -103,6 +97,53 @@ MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration
   estimate.fixed_bytes += 2 * widest * widest * sizeof(double) +
                           static_cast<std::uint64_t>(threads) * widest * rank * sizeof(double);
   return estimate;
+}
+
+namespace {
+
+// Products of a layer's weights with what is kept of the inputs; in double, so twice the work.
+double OutputFlops(const LayerWork& work, Index tokens) {
+  const bool keeps_rows = tokens <= work.in_features;
+  return 2 * work.weights() * static_cast<double>(std::min(tokens, work.in_features)) *
+         (keeps_rows ? 1 : 2);
+}
+
+}  // namespace
+
+double CalibrationFlops(const ModelConfig& config, WindowShape windows) {
+  if (windows.windows == 0) return 0;
+  const Index tokens = windows.windows * windows.window_tokens;
+  double flops = BlockFlops(config, windows.windows, windows.window_tokens);
+  for (const Index features :
+       {config.hidden_size, config.query_size(), config.hidden_size, config.intermediate_size}) {
+    const auto size = static_cast<double>(features);
+    if (tokens > features) flops += 2 * static_cast<double>(tokens) * size * size;
+  }
+  return flops;
+}
+
+double QuantizeFlops(const ModelConfig& config, const RecipeParts& parts, const Format& format,
+                     WindowShape calibration, WindowShape held_out) {
+  const Index tokens = calibration.windows * calibration.window_tokens;
+  double flops = 0;
+  for (const LinearLayer layer : kLinearLayers) {
+    const MatrixShape shape = LinearLayerShape(config, layer);
+    const LayerWork work{
+        .out_features = shape.out_features,
+        .in_features = shape.in_features,
+        .group_length = format.group_size == 0 ? shape.in_features : format.group_size,
+        .codes = static_cast<Index>(format.codebook.values.size()),
+        .tokens = tokens};
+    // Reports compare the recipe's and rtn's errors with the outputs.
+    double once = OperationsOf(20 * work.weights());
+    for (const Index seen : {tokens, held_out.windows * held_out.window_tokens})
+      once += 2 * OutputFlops(work, seen);
+    flops += once + parts.range->Operations(work) + parts.rounding->Operations(work);
+    flops += static_cast<double>(parts.transform->evaluations()) *
+             (OperationsOf(3 * work.weights()) + OutputFlops(work, tokens) / 4);
+  }
+  return flops + static_cast<double>(parts.transform->evaluations()) *
+                     BlockFlops(config, calibration.windows, calibration.window_tokens);
 }
 
 std::uint64_t LinearWeights(const ModelConfig& config) {

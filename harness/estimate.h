@@ -4,7 +4,7 @@
 #include "base/thread_pool.h"
 #include "eval/model_config.h"
 #include "eval/token_windows.h"
-#include "methods/format.h"
+#include "methods/quantize_layer.h"
 
 namespace daq {
 
@@ -17,10 +17,6 @@ double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens);
 
 // A pass of the whole model: blocks and head.
 double EvaluationFlops(const ModelConfig& config, Index windows, Index window_tokens);
-
-// Rough work of quantising one block with a search-free recipe, in the same unit, for progress
-// only.
-double QuantizeFlops(const ModelConfig& config);
 
 // Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they
 // are kept in memory, the hidden states of all windows.
@@ -45,6 +41,14 @@ WindowShape ShapeOf(const TokenWindows* windows);
 // the held-out windows' inputs.
 MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
                               WindowShape held_out, int threads);
+
+// Rough work, in the same unit, of carrying calibration windows through one block and collecting
+// what its layers read.
+double CalibrationFlops(const ModelConfig& config, WindowShape windows);
+
+// Rough work of quantising one block and reporting on it.
+double QuantizeFlops(const ModelConfig& config, const RecipeParts& parts, const Format& format,
+                     WindowShape calibration, WindowShape held_out);
 
 // Bytes on disk of one quantised model: codes, scales and zero-points.
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);

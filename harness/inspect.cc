@@ -157,10 +157,9 @@ std::vector<double> CodesOf(const QuantizedMatrix& matrix, Index row) {
 }
 
 // Quantises the arms up to block `last`.
-void QuantizeArms(const Workload& work, std::vector<const Arm*> arms, Index last,
+void QuantizeArms(const Workload& work, const std::vector<const Arm*>& arms, Index last,
                   const Stage& stage) {
-  while (!arms.empty()) {
-    const ArmFamily family = FamilyOf(work, arms);
+  for (const ArmFamily& family : FamiliesOf(work, arms)) {
     std::vector<QuantizeJob> jobs = JobsOf(work, family, stage.work_folder);
     QuantizeModel(work.models[arms.front()->model]->checkpoint, family.texts, last + 1, &jobs,
                   stage);
@@ -168,9 +167,6 @@ void QuantizeArms(const Workload& work, std::vector<const Arm*> arms, Index last
       if (!job.error.empty())
         throw std::runtime_error(fmt::format("{}: {}", job.description, job.error));
     }
-    std::erase_if(arms, [&](const Arm* arm) {
-      return std::find(family.arms.begin(), family.arms.end(), arm) != family.arms.end();
-    });
   }
 }
 

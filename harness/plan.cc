@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <vector>
 
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
@@ -18,14 +18,15 @@ namespace {
 struct Remainder {
   std::size_t cells = 0;
   double flops = 0;
-  std::uint64_t memory_bytes = 0;  // of the pass that needs most
+  std::vector<const Arm*> arms = {};  // to be quantised
+  std::uint64_t memory_bytes = 0;     // of the pass that needs most
   std::uint64_t scratch_bytes =
       0;  // hidden states that do not fit the budget, and one saved copy of the largest pass
   std::uint64_t packed_bytes = 0;  // all quantised models of one pass
 };
 
 void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
-             std::set<std::string>* arms, Remainder* remainder) {
+             Remainder* remainder) {
   const Arm& arm = work.arms[cell.arm];
   const ModelConfig& config = work.models[arm.model]->checkpoint.config();
   const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
@@ -38,8 +39,11 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
       std::max(remainder->memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
   remainder->scratch_bytes =
       std::max(remainder->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
-  if (arm.recipe.full_precision || !arms->insert(arm.id).second) return;
-  remainder->flops += QuantizeFlops(config) * static_cast<double>(config.num_layers);
+  if (arm.recipe.full_precision ||
+      std::find(remainder->arms.begin(), remainder->arms.end(), &arm) != remainder->arms.end()) {
+    return;
+  }
+  remainder->arms.push_back(&arm);
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
   const MemoryEstimate quantize =
       QuantizeMemory(config, ShapeOf(CalibrationWindows(work, arm)),
@@ -100,10 +104,10 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
     text.append("\nOf the cells above:\n");
   }
   Remainder left;
-  std::set<std::string> arms;
   for (const Cell& cell : work.cells) {
-    if (!store.IsDone(cell.id)) AddCell(work, cell, options, &arms, &left);
+    if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
   }
+  left.flops += QuantizeFlopsOf(work, left.arms);
   ThreadPool pool(options.threads);
   const double rate = MeasureProductRate(&pool);
   text.append(fmt::format("left to do  {} of {} cells\n", left.cells, work.cells.size()));

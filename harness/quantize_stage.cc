@@ -35,13 +35,29 @@ struct Worker {
 };
 
 // What the passes over one model share.
-struct ModelPass {
+class ModelPass {
+ public:
   const Checkpoint& checkpoint;
   const QuantizeTexts& texts;
   Index blocks;
   const Stage& stage;
 
   const ModelConfig& config() const { return checkpoint.config(); }
+
+  // For progress: what a job does to a block, and what its share of the windows costs.
+  double BlockFlopsOf(const Worker& worker) const {
+    return QuantizeFlops(config(), worker.parts, worker.job->recipe.format,
+                         FirstWindows(worker.job->windows), ShapeOf(texts.held_out));
+  }
+  double PassFlopsOf(Index windows) const {
+    return CalibrationFlops(config(), FirstWindows(windows)) +
+           CalibrationFlops(config(), ShapeOf(texts.held_out));
+  }
+
+ private:
+  WindowShape FirstWindows(Index windows) const {
+    return {windows, texts.calibration == nullptr ? 0 : texts.calibration->window_tokens};
+  }
 };
 
 // The pass of the held-out windows beside another; nothing where there are none.
@@ -168,7 +184,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
           Attempt(worker,
                   [&] { QuantizeBlock(model, block, weights, calibration, held_out, worker); });
         }
-        model.stage.progress->Add(QuantizeFlops(model.config()));
+        model.stage.progress->Add(model.BlockFlopsOf(*worker));
       }
     };
     serve(0, {});
@@ -185,6 +201,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
       pass->Advance(weights, windows);
       serve(windows, pass->Calibration(weights));
     }
+    model.stage.progress->Add(model.PassFlopsOf(sizes.back()));
   }
 }
 
@@ -244,7 +261,7 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
       DequantizeBlock(worker->job->store.ReadBlock(block), config, model.stage.pool, &weights);
       pass.Skip(weights);
     }
-    model.stage.progress->Add(QuantizeFlops(config));
+    model.stage.progress->Add(model.BlockFlopsOf(*worker) + model.PassFlopsOf(windows));
   }
 }
 

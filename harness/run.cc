@@ -65,15 +65,16 @@ class Runner {
 
   double PendingFlops() const {
     double flops = 0;
-    std::set<std::string> arms;
+    std::vector<const Arm*> arms;
     for (const std::size_t cell : pending_) {
       const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
       flops += EvaluationFlops(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens);
-      if (!ArmOf(cell).recipe.full_precision && arms.insert(ArmOf(cell).id).second) {
-        flops += QuantizeFlops(config) * static_cast<double>(config.num_layers);
+      if (!ArmOf(cell).recipe.full_precision &&
+          std::find(arms.begin(), arms.end(), &ArmOf(cell)) == arms.end()) {
+        arms.push_back(&ArmOf(cell));
       }
     }
-    return flops;
+    return flops + QuantizeFlopsOf(work_, arms);
   }
 
   // Refuses before the first hour what would not fit in the last.

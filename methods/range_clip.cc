@@ -207,6 +207,12 @@ class Clip final : public Range {
 
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
+  // A product of each factor's errors with the sampled tokens or the group's Gram matrix.
+  double Operations(const LayerWork& work) const override {
+    return static_cast<double>(factors_.count()) * work.weights() *
+           (OperationsOf(2) + 2 * work.rank(std::min<Index>(2 * work.group_length, 768)));
+  }
+
   std::string Explain(const Format& format) const override {
     return fmt::format("{} factors from 1 down to {:.4g}, q_proj and k_proj {}; {}",
                        factors_.count(), factors_.At(factors_.count() - 1),

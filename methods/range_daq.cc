@@ -21,6 +21,8 @@ class Daq final : public Range {
 
   std::string Explain(const Format& format) const override { return ExplainDaq(options_, format); }
 
+  double Operations(const LayerWork& work) const override { return DaqOperations(options_, work); }
+
   bool needs_statistics() const override { return options_.searches; }
 
   RangeResult Find(const ConstMatrixView& weight, const Format& format,

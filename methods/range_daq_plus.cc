@@ -202,6 +202,16 @@ class DaqPlus final : public Range {
 
   bool needs_statistics() const override { return true; }
 
+  // Looks at a group's loss, each for itself and in every sweep.
+  double Operations(const LayerWork& work) const override {
+    const bool joint = options_.joint_groups && work.group_length < work.in_features;
+    const auto searches = static_cast<double>(1 + (joint ? options_.sweeps : 0));
+    const auto looks = static_cast<double>(options_.grid.scales * options_.grid.zero_points +
+                                           options_.grid.local_steps);
+    return DaqOperations(options_.daq, work) +
+           work.groups() * searches * looks * OperationsOf(20 * static_cast<double>(work.codes));
+  }
+
   RangeResult Find(const ConstMatrixView& weight, const Format& format,
                    const LayerContext& layer) const override {
     DAQ_CHECK(layer.statistics != nullptr, "the search needs inputs");
@@ -322,7 +332,7 @@ std::vector<SettingSpec> OwnSpecs() {
                   "count; 0 = no penalty",
        .source = "this project: measured on the demo model, results/demo-penalty.md"},
       {.name = "penalty_weight",
-       .default_value = 0.1,
+       .default_value = 0.4,
        .lowest = 0,
        .highest = 1e9,
        .meaning = "penalty fixed: lambda; 0 = no penalty",

@@ -80,6 +80,10 @@ class Mse final : public Range {
 
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
+  double Operations(const LayerWork& work) const override {
+    return static_cast<double>(factors_.count()) * OperationsOf(2 * work.weights());
+  }
+
   std::string Explain(const Format& format) const override {
     return fmt::format("{} factors from 1 down to {:.4g}; {}", factors_.count(),
                        factors_.At(factors_.count() - 1), ExplainGrid(rules_, format));

@@ -70,6 +70,9 @@ class Transform {
   // True if Apply needs the groups' statistics and module_error.
   virtual bool needs_statistics() const = 0;
 
+  // How often Apply evaluates the error of each group, for forecasts of time.
+  virtual Index evaluations() const { return 0; }
+
   // Throws InputError if this transform cannot serve `format`, as Range::CheckFormat.
   virtual void CheckFormat(const Format& format) const = 0;
 

@@ -97,6 +97,7 @@ class AwqScale final : public Transform {
 
   bool is_identity() const override { return false; }
   bool needs_statistics() const override { return true; }
+  Index evaluations() const override { return grid_points_; }
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
   // All groups are searched before any is rewritten, as llm-awq does: a group's loss does not
