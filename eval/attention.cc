@@ -1,6 +1,7 @@
 #include "eval/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "base/blas.h"
@@ -10,15 +11,31 @@
 namespace daq {
 namespace {
 
-// scores[0 .. count) become softmax(scale * scores), scores[count .. size) become 0.
-void CausalSoftmax(float* scores, Index count, Index size, float scale) {
-  float highest = scores[0];
-  for (Index i = 1; i < count; ++i) highest = std::max(highest, scores[i]);
+// The largest of count >= 1 numbers. In lanes, which the compiler makes vector code of: a maximum
+// does not depend on the order.
+float Largest(const float* numbers, Index count) {
+  constexpr Index kLanes = 32;
+  std::array<float, kLanes> lane;
+  lane.fill(numbers[0]);
+  Index i = 0;
+  for (; i + kLanes <= count; i += kLanes) {
+    for (Index k = 0; k < kLanes; ++k) {
+      float& largest = lane[static_cast<std::size_t>(k)];
+      largest = numbers[i + k] > largest ? numbers[i + k] : largest;
+    }
+  }
+  for (; i < count; ++i) lane[0] = std::max(lane[0], numbers[i]);
+  return *std::max_element(lane.begin(), lane.end());
+}
+
+// scores[0 .. count) become exp(scale * (scores - their maximum)), scores[count .. size) become 0.
+// Returns the sum's inverse: what makes a softmax of them.
+float CausalExponentials(float* scores, Index count, Index size, float scale) {
+  const float highest = Largest(scores, count);
   for (Index i = 0; i < count; ++i) scores[i] = Exp((scores[i] - highest) * scale);
-  const double sum = Sum(std::span<const float>(scores, static_cast<std::size_t>(count)));
-  const auto factor = static_cast<float>(1.0 / sum);
-  for (Index i = 0; i < count; ++i) scores[i] *= factor;
   std::fill(scores + count, scores + size, 0.0F);
+  return static_cast<float>(1.0 /
+                            Sum(std::span<const float>(scores, static_cast<std::size_t>(count))));
 }
 
 }  // namespace
@@ -36,11 +53,16 @@ void AttendTile(const ModelConfig& config, const ConstMatrixView& query_key_valu
   MultiplyTransposed(query_key_value.block(first_query, head * d, queries, d),
                      query_key_value.block(0, key_column, keys, d), scores);
   const float scale = 1.0F / std::sqrt(static_cast<float>(d));
+  std::array<float, kQueryTile> inverse_sum;
   for (Index row = 0; row < queries; ++row) {
-    CausalSoftmax(scores.data() + row * scores.outerStride(), first_query + row + 1, keys, scale);
+    inverse_sum[static_cast<std::size_t>(row)] = CausalExponentials(
+        scores.data() + row * scores.outerStride(), first_query + row + 1, keys, scale);
   }
-  Multiply(scores, query_key_value.block(0, value_column, keys, d),
-           attended.block(first_query, head * d, queries, d));
+  MatrixView output = attended.block(first_query, head * d, queries, d);
+  Multiply(scores, query_key_value.block(0, value_column, keys, d), output);
+  // Fewer numbers to divide than the scores.
+  for (Index row = 0; row < queries; ++row)
+    output.row(row) *= inverse_sum[static_cast<std::size_t>(row)];
 }
 
 }  // namespace daq
