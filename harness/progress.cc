@@ -28,8 +28,8 @@ Progress::~Progress() { ClearLine(); }
 
 void Progress::Start(std::string_view step) {
   step_ = step;
-  // The step's line comes at once on a terminal and with its first half minute elsewhere.
-  shown_ = terminal_ ? Clock::time_point{} : Clock::now();
+  // On a terminal the step's line comes at once; elsewhere steps may be far shorter than the pause.
+  if (terminal_) shown_ = {};
   Add(0);
 }
 

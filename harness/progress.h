@@ -7,7 +7,7 @@
 namespace daq {
 
 // Shows how far a run is: on a terminal one line that rewrites itself, with the time left;
-// elsewhere a plain line every half minute and at each step. Work is counted in floating-point
+// elsewhere a plain line every half minute. Work is counted in floating-point
 // operations, so that blocks, heads and models of different sizes weigh what they cost. Writes to
 // standard error; standard output is for results.
 class Progress {
@@ -46,7 +46,7 @@ class Progress {
   bool line_shown_ = false;
   std::string step_;
   Clock::time_point started_ = Clock::now();
-  Clock::time_point shown_;
+  Clock::time_point shown_ = started_;
 };
 
 // The first `columns` characters of a line of ASCII, ".." at their end where some are left out: a
