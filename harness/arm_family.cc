@@ -46,6 +46,13 @@ ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidat
   return family;
 }
 
+bool AddQuantizedArm(const Arm& arm, std::vector<const Arm*>* arms) {
+  if (arm.recipe.full_precision || std::find(arms->begin(), arms->end(), &arm) != arms->end())
+    return false;
+  arms->push_back(&arm);
+  return true;
+}
+
 std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates) {
   std::vector<ArmFamily> families;
   while (!candidates.empty()) {

@@ -18,6 +18,9 @@ struct ArmFamily {
 // precision has no place among them.
 ArmFamily FamilyOf(const Workload& work, const std::vector<const Arm*>& candidates);
 
+// Adds an arm that is quantised and not there yet. Returns true if it was added.
+bool AddQuantizedArm(const Arm& arm, std::vector<const Arm*>* arms);
+
 // The candidates in families, in the order in which a run serves them.
 std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates);
 

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <array>
 #include <chrono>
 
 #include "base/blas.h"
@@ -57,11 +58,16 @@ MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index 
 
 namespace {
 
-// Of the statistics of inputs with `columns` features in all, each of `in_features`.
-std::uint64_t StatisticsBytes(Index columns, Index in_features, Index tokens) {
-  const auto all = static_cast<std::uint64_t>(columns);
-  return tokens <= in_features ? all * static_cast<std::uint64_t>(tokens) * sizeof(float)
-                               : all * static_cast<std::uint64_t>(in_features) * sizeof(double);
+// Features of the four inputs of a block, by LinearInput.
+std::array<Index, 4> InputFeatures(const ModelConfig& config) {
+  return {config.hidden_size, config.query_size(), config.hidden_size, config.intermediate_size};
+}
+
+// Of the statistics of one input.
+std::uint64_t StatisticsBytes(Index in_features, Index tokens) {
+  const auto features = static_cast<std::uint64_t>(in_features);
+  return tokens <= in_features ? features * static_cast<std::uint64_t>(tokens) * sizeof(float)
+                               : features * features * sizeof(double);
 }
 
 }  // namespace
@@ -79,11 +85,9 @@ MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration
   for (const WindowShape& shape : {calibration, held_out}) {
     if (shape.windows == 0) continue;
     const Index tokens = shape.windows * shape.window_tokens;
-    estimate.fixed_bytes +=
-        BlockForward::WorkspaceBytes(config, shape.window_tokens, threads) +
-        StatisticsBytes(2 * config.hidden_size, config.hidden_size, tokens) +
-        StatisticsBytes(config.query_size(), config.query_size(), tokens) +
-        StatisticsBytes(config.intermediate_size, config.intermediate_size, tokens);
+    estimate.fixed_bytes += BlockForward::WorkspaceBytes(config, shape.window_tokens, threads);
+    for (const Index features : InputFeatures(config))
+      estimate.fixed_bytes += StatisticsBytes(features, tokens);
     estimate.states_bytes +=
         HiddenStates::Bytes(shape.windows, shape.window_tokens, config.hidden_size);
   }
@@ -114,8 +118,7 @@ double CalibrationFlops(const ModelConfig& config, WindowShape windows) {
   if (windows.windows == 0) return 0;
   const Index tokens = windows.windows * windows.window_tokens;
   double flops = BlockFlops(config, windows.windows, windows.window_tokens);
-  for (const Index features :
-       {config.hidden_size, config.query_size(), config.hidden_size, config.intermediate_size}) {
+  for (const Index features : InputFeatures(config)) {
     const auto size = static_cast<double>(features);
     if (tokens > features) flops += 2 * static_cast<double>(tokens) * size * size;
   }

@@ -39,11 +39,7 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
       std::max(remainder->memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
   remainder->scratch_bytes =
       std::max(remainder->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
-  if (arm.recipe.full_precision ||
-      std::find(remainder->arms.begin(), remainder->arms.end(), &arm) != remainder->arms.end()) {
-    return;
-  }
-  remainder->arms.push_back(&arm);
+  if (!AddQuantizedArm(arm, &remainder->arms)) return;
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
   const MemoryEstimate quantize =
       QuantizeMemory(config, ShapeOf(CalibrationWindows(work, arm)),

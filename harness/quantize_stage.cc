@@ -35,8 +35,7 @@ struct Worker {
 };
 
 // What the passes over one model share.
-class ModelPass {
- public:
+struct ModelPass {
   const Checkpoint& checkpoint;
   const QuantizeTexts& texts;
   Index blocks;
@@ -53,8 +52,6 @@ class ModelPass {
     return CalibrationFlops(config(), FirstWindows(windows)) +
            CalibrationFlops(config(), ShapeOf(texts.held_out));
   }
-
- private:
   WindowShape FirstWindows(Index windows) const {
     return {windows, texts.calibration == nullptr ? 0 : texts.calibration->window_tokens};
   }

@@ -77,9 +77,11 @@ std::string Fixed(const Json& value) {
   return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
 }
 
-bool Any(const Manifest& manifest, std::string Row::*label) {
-  return std::any_of(manifest.rows.begin(), manifest.rows.end(),
-                     [&](const Row& row) { return !(row.*label).empty(); });
+// The first row's label that is not empty; empty if no row has one.
+std::string FirstLabel(const Manifest& manifest, std::string Row::*label) {
+  const auto found = std::find_if(manifest.rows.begin(), manifest.rows.end(),
+                                  [&](const Row& row) { return !(row.*label).empty(); });
+  return found == manifest.rows.end() ? "" : (*found).*label;
 }
 
 // The geometric mean over a cell's layers of a field that compares errors; null if a layer lacks it
@@ -121,26 +123,17 @@ class Failures {
   std::vector<Reason> reasons_;
 };
 
-std::string HeldOutNote(const Manifest& manifest) {
-  const auto found = std::find_if(manifest.rows.begin(), manifest.rows.end(),
-                                  [](const Row& row) { return !row.held_out.empty(); });
-  return fmt::format(
-      "held-out error: squared error of a layer's outputs over that of rtn in the same format, on "
-      "{},\nwhich no method saw; geometric mean over the layers\n",
-      found->held_out);
-}
-
 // One model's table with a line of what each column is.
 std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::string& model) {
-  const bool calibrated = Any(manifest, &Row::calibration);
-  const bool held_out = Any(manifest, &Row::held_out);
+  const bool calibrated = !FirstLabel(manifest, &Row::calibration).empty();
+  const std::string held_out = FirstLabel(manifest, &Row::held_out);  // one text for all rows
   TextTable table;
   table.AddColumn("method", TextTable::kLeft);
   table.AddColumn("format", TextTable::kLeft);
   table.AddColumn("granularity", TextTable::kLeft);
   if (calibrated) table.AddColumn("calibration", TextTable::kLeft);
   table.AddColumn("bits/weight", TextTable::kRight);
-  if (held_out) table.AddColumn("held-out error", TextTable::kRight);
+  if (!held_out.empty()) table.AddColumn("held-out error", TextTable::kRight);
   for (const Manifest::Column& column : manifest.columns) {
     table.AddColumn(column.title, TextTable::kRight);
     table.AddColumn("loss vs fp16", TextTable::kRight);
@@ -186,7 +179,7 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
     std::vector<std::string> line = {row.method, row.format, row.granularity};
     if (calibrated) line.push_back(row.calibration);
     line.push_back(bits);
-    if (held_out) line.push_back(held_out_error);
+    if (!held_out.empty()) line.push_back(held_out_error);
     line.insert(line.end(), numbers.begin(), numbers.end());
     table.AddRow(std::move(line));
   }
@@ -194,7 +187,12 @@ std::string ModelTable(const Manifest& manifest, const Cells& cells, const std::
       fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
                   table.ToMarkdown());
   for (const std::string& note : notes) text.append(note);
-  if (held_out) text.append(HeldOutNote(manifest));
+  if (!held_out.empty()) {
+    text.append(fmt::format(
+        "held-out error: squared error of a layer's outputs over that of rtn in the same format, "
+        "on {},\nwhich no method saw; geometric mean over the layers\n",
+        held_out));
+  }
   return text + failures.ToText();
 }
 

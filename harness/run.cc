@@ -69,10 +69,7 @@ class Runner {
     for (const std::size_t cell : pending_) {
       const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
       flops += EvaluationFlops(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens);
-      if (!ArmOf(cell).recipe.full_precision &&
-          std::find(arms.begin(), arms.end(), &ArmOf(cell)) == arms.end()) {
-        arms.push_back(&ArmOf(cell));
-      }
+      AddQuantizedArm(ArmOf(cell), &arms);
     }
     return flops + QuantizeFlopsOf(work_, arms);
   }
@@ -99,10 +96,7 @@ class Runner {
   void Quantize(const Arm& first) {
     std::vector<const Arm*> candidates = {&first};
     for (const std::size_t cell : pending_) {
-      const Arm& arm = ArmOf(cell);
-      const bool listed = std::find(candidates.begin(), candidates.end(), &arm) != candidates.end();
-      if (!arm.recipe.full_precision && !listed && !quantized_.contains(arm.id))
-        candidates.push_back(&arm);
+      if (!quantized_.contains(ArmOf(cell).id)) AddQuantizedArm(ArmOf(cell), &candidates);
     }
     const ArmFamily family = FamilyOf(work_, candidates);
     for (const Arm* arm : family.arms) quantized_.insert(arm->id);

@@ -27,22 +27,17 @@ std::uint64_t SortKey(float value, std::size_t index) {
   return std::uint64_t{ordered} << 32 | index;
 }
 
-double Product(const double* a, const double* b) {
+// A block at hand is read as one in memory is.
+using daq::LanesAt;
+const Lanes& LanesAt(const Block& block, std::size_t i) { return block[i]; }
+
+template <typename A, typename B>
+double Product(const A& a, const B& b) {
   Lanes even = LanesAt(a, 0) * LanesAt(b, 0);
   Lanes odd = LanesAt(a, 1) * LanesAt(b, 1);
   for (std::size_t i = 2; i < kBlockLanes; i += 2) {
     even += LanesAt(a, i) * LanesAt(b, i);
     odd += LanesAt(a, i + 1) * LanesAt(b, i + 1);
-  }
-  return SumOf(even, odd);
-}
-
-double SquaredSum(const Block& block) {
-  Lanes even = block[0] * block[0];
-  Lanes odd = block[1] * block[1];
-  for (std::size_t i = 2; i < kBlockLanes; i += 2) {
-    even += block[i] * block[i];
-    odd += block[i + 1] * block[i + 1];
   }
   return SumOf(even, odd);
 }
@@ -342,12 +337,12 @@ bool OutputLoss::IsSafe(const GridPoint& point) const {
 
 double OutputLoss::At(const GridPoint& point, double bound) {
   if (!IsStorable(point, book_)) return std::numeric_limits<double>::infinity();
-  if (IsSafe(point)) {
-    const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
-    return start + WithSameCodes(point);
+  bool same_codes = IsSafe(point);
+  if (!same_codes) {
+    FindThresholds(point);
+    same_codes = SameCodes();
   }
-  FindThresholds(point);
-  if (SameCodes()) {
+  if (same_codes) {
     const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
     return start + WithSameCodes(point);
   }
@@ -390,7 +385,7 @@ double OutputLoss::FromCodes(const GridPoint& point, double bound, double start)
     for (std::size_t i = 0; i < kBlockLanes; ++i) {
       sum[i] = point.scale * sum[i] + (offset * LanesAt(ones, i) - LanesAt(target, i));
     }
-    loss += SquaredSum(sum);
+    loss += Product(sum, sum);
   }
   return loss;
 }
@@ -411,7 +406,7 @@ double OutputLoss::FromDifferences(const GridPoint& point, double bound, double 
                (scale_step * LanesAt(codes, i) - offset_step * LanesAt(ones, i)) +
                LanesAt(error, i);
     }
-    loss += SquaredSum(sum);
+    loss += Product(sum, sum);
   }
   return loss;
 }

@@ -11,6 +11,7 @@
 #include "eval/block_forward.h"
 #include "eval/checkpoint.h"
 #include "eval/window_losses.h"
+#include "harness/estimate.h"
 #include "tests/methods/matrices.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_checkpoint.h"
@@ -98,19 +99,6 @@ struct Bench {
     return static_cast<double>(shape.windows) * static_cast<double>(shape.window_tokens);
   }
 
-  // Operations of the linear layers and of causal attention, half a square.
-  double LinearOperations() const {
-    double weights = 0;
-    for (const LinearLayer layer : kLinearLayers) {
-      const MatrixShape size = LinearLayerShape(config, layer);
-      weights += static_cast<double>(size.out_features * size.in_features);
-    }
-    return 2 * tokens() * weights;
-  }
-  double AttentionOperations() const {
-    return 2 * tokens() * static_cast<double>(shape.window_tokens * config.query_size());
-  }
-
   void Finish(benchmark::State* state, double operations) const {
     state->SetLabel(shape.name);
     state->counters["rate"] =
@@ -132,7 +120,7 @@ void BM_Block(benchmark::State& state) {
     state.ResumeTiming();
     forward.Run(weights, &states);
   }
-  bench.Finish(&state, bench.LinearOperations() + bench.AttentionOperations());
+  bench.Finish(&state, BlockFlops(bench.config, bench.shape.windows, bench.shape.window_tokens));
 }
 
 void BM_Head(benchmark::State& state) {
@@ -145,8 +133,7 @@ void BM_Head(benchmark::State& state) {
     state.ResumeTiming();
     benchmark::DoNotOptimize(WindowLosses(bench.checkpoint, windows, &bench.pool, &states));
   }
-  bench.Finish(&state, 2 * bench.tokens() *
-                           static_cast<double>(bench.config.vocab_size * bench.config.hidden_size));
+  bench.Finish(&state, HeadFlops(bench.config, bench.shape.windows, bench.shape.window_tokens));
 }
 
 // The products of the linear layers alone, layers of one input as one product. Every thread takes
@@ -176,7 +163,7 @@ void BM_Products(benchmark::State& state) {
     });
     benchmark::ClobberMemory();
   }
-  bench.Finish(&state, bench.LinearOperations());
+  bench.Finish(&state, 2 * bench.tokens() * static_cast<double>(LinearWeights(bench.config)));
 }
 
 // The logits' product alone.
