@@ -60,8 +60,10 @@ class GoldenMethodTest : public GoldenRun {
   }
 
   // GPTQ's own error of each layer, theirs with H = 2 / windows, ours with 2 / tokens. In block 0,
-  // whose inputs no quantised layer has touched, codes are equal and sums differ by float32
-  // rounding; behind it codes turn here and there (CompareExcess): measured up to 0.4 %.
+  // whose inputs no quantised layer has touched but those of true_sequential's earlier steps, theirs
+  // lie within 0.07 % of ours, behind it within 1.7 %. That is chance and no more: damping changed
+  // by one part in a thousand to ten thousand moves our own errors by up to 0.21 % in block 0 and
+  // 1.7 % behind it (five draws of each of the three cases). The bounds are 0.2 % and 3 %.
   void CompareGptqErrors(const nlohmann::json& golden) {
     constexpr double kWindowTokens = 512;
     for (Index block = 0; block < checkpoint_->config().num_layers; ++block) {
@@ -69,7 +71,7 @@ class GoldenMethodTest : public GoldenRun {
         const std::string name = layer.layer.substr(sizeof("model.layers.") - 1);
         const auto expected = golden.at("layer_errors").at(name).at("official_error").get<double>();
         EXPECT_NEAR(kWindowTokens * layer.diagnostics.at("gptq.error"), expected,
-                    (block == 0 ? 2e-3 : 0.03) * expected)
+                    (block == 0 ? 0.002 : 0.03) * expected)
             << name;
       }
     }
