@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/float_product.h"
 
 // LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last ones are the lengths of
 // the character arguments, as Fortran compilers pass them.
@@ -27,19 +28,6 @@ namespace {
 blasint BlasSize(Index size) {
   DAQ_CHECK(size >= 0 && size <= 0x7fffffff, "a BLAS dimension fits 32 bits");
   return static_cast<blasint>(size);
-}
-
-// c = alpha * a * op(b) + beta * c, op(b) [k, n].
-void Gemm(CBLAS_TRANSPOSE transpose_b, float alpha, float beta, const ConstMatrixView& a,
-          const ConstMatrixView& b, MatrixView c) {
-  const Index b_inner = transpose_b == CblasTrans ? b.cols() : b.rows();
-  const Index b_outer = transpose_b == CblasTrans ? b.rows() : b.cols();
-  DAQ_CHECK(a.cols() == b_inner && c.rows() == a.rows() && c.cols() == b_outer,
-            "shapes of a product agree");
-  if (c.size() == 0) return;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans, transpose_b, BlasSize(c.rows()), BlasSize(c.cols()),
-              BlasSize(a.cols()), alpha, a.data(), BlasSize(a.outerStride()), b.data(),
-              BlasSize(b.outerStride()), beta, c.data(), BlasSize(c.outerStride()));
 }
 
 // c = op(a) * b + beta * c, op(a) [m, k].
@@ -141,19 +129,20 @@ void SetUpBlas() {
 }
 
 std::string BlasDescription() {
-  return fmt::format("{} core {}", openblas_get_config(), openblas_get_corename());
+  return fmt::format("{} core {}; {}", openblas_get_config(), openblas_get_corename(),
+                     FloatProductDescription());
 }
 
 void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  Gemm(CblasTrans, 1.0F, 0.0F, a, b, c);
+  ComputeProduct(FloatProduct::kTransposed, a, b, c);
 }
 
 void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  Gemm(CblasNoTrans, 1.0F, 0.0F, a, b, c);
+  ComputeProduct(FloatProduct::kPlain, a, b, c);
 }
 
 void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  Gemm(CblasNoTrans, -1.0F, 1.0F, a, b, c);
+  ComputeProduct(FloatProduct::kSubtracted, a, b, c);
 }
 
 void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c) {

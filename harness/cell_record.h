@@ -12,7 +12,7 @@ namespace daq {
 
 // Bumped whenever a change of the code changes the bits of a result, so that old cells are not
 // mistaken for new ones.
-inline constexpr int kNumericsVersion = 2;
+inline constexpr int kNumericsVersion = 3;
 
 // What one evaluation of one model gave. Losses are means over a window's scored tokens, in nats.
 struct EvaluationResult {

@@ -10,7 +10,7 @@ set -euo pipefail
 
 packages=(
   g++ cmake ninja-build pkg-config
-  libeigen3-dev libopenblas-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev libfmt-dev
+  libeigen3-dev libopenblas-dev libdnnl-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev libfmt-dev
   nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
 )
 test_packages=(libbenchmark-dev python3)

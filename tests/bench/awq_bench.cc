@@ -84,10 +84,3 @@ BENCHMARK(BM_AwqScale)->Apply(Shapes);
 
 }  // namespace
 }  // namespace daq
-
-int main(int argc, char** argv) {
-  daq::SetUpBlas();
-  benchmark::Initialize(&argc, argv);
-  benchmark::RunSpecifiedBenchmarks();
-  benchmark::Shutdown();
-}

@@ -37,7 +37,6 @@ struct Problem {
 };
 
 Problem MakeProblem(const benchmark::State& state) {
-  SetUpBlas();
   const Index columns = state.range(0);
   return {.inputs = CorrelatedInputs(kTokens, columns),
           .weight = NormalMatrix(kChannels, columns, 0.02, 84),
@@ -127,7 +126,6 @@ void Shapes(benchmark::internal::Benchmark* benchmark) {
 
 // The same with twice as many tokens as inputs.
 void BM_FactorOfManyTokens(benchmark::State& state) {
-  SetUpBlas();
   ThreadPool pool(1);
   const Index columns = state.range(0);
   const LayerStatistics statistics(CorrelatedInputs(2 * columns, columns), &pool);
@@ -145,5 +143,3 @@ BENCHMARK(BM_FactorOfManyTokens)->Arg(576)->Arg(1536)->Arg(4096)->Unit(benchmark
 
 }  // namespace
 }  // namespace daq
-
-BENCHMARK_MAIN();

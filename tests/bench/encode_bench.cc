@@ -127,5 +127,3 @@ BENCHMARK(BM_Report)->Args({2, 0})->Args({8, 64})->UseRealTime()->Unit(benchmark
 
 }  // namespace
 }  // namespace daq
-
-BENCHMARK_MAIN();

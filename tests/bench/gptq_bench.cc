@@ -54,7 +54,6 @@ RecipeParts Parts(std::string_view rounding) {
 }
 
 void BM_Factor(benchmark::State& state) {
-  SetUpBlas();
   const Layer& layer = LayerOf(state.range(0));
   ThreadPool pool(static_cast<int>(state.range(1)));
   double damping = 0.01;
@@ -70,7 +69,6 @@ void BM_Factor(benchmark::State& state) {
 }
 
 void BM_Rounding(benchmark::State& state, std::string_view rounding) {
-  SetUpBlas();
   const Layer& layer = LayerOf(state.range(0));
   const RecipeParts parts = Parts(rounding);
   ThreadPool pool(static_cast<int>(state.range(1)));
@@ -88,7 +86,6 @@ void BM_Gptq(benchmark::State& state) { BM_Rounding(state, "gptq"); }
 void BM_CodeDescent(benchmark::State& state) { BM_Rounding(state, "code_descent"); }
 
 void BM_Products(benchmark::State& state) {
-  SetUpBlas();
   const Index size = state.range(0);
   MatrixF work = LayerOf(size).weight;
   const MatrixF errors = NormalMatrix(size, kBlock, 0.02, 3);
@@ -124,5 +121,3 @@ BENCHMARK(BM_CodeDescent)->Apply(Sizes);
 
 }  // namespace
 }  // namespace daq
-
-BENCHMARK_MAIN();
