@@ -145,10 +145,10 @@ void AddRunOptions(CLI::App* command, Arguments* arguments) {
 }
 
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
-  static const std::map<std::string, ReportFormat> kFormats = {
+  static const std::map<std::string, ReportFormat> formats = {
       {"md", ReportFormat::kMarkdown}, {"csv", ReportFormat::kCsv}, {"json", ReportFormat::kJson}};
   command->add_option("--format", arguments->format, "md (default), csv or json")
-      ->transform(CLI::CheckedTransformer(kFormats).description("{md,csv,json}"));
+      ->transform(CLI::CheckedTransformer(formats).description("{md,csv,json}"));
 }
 
 // Declares every command; `action` becomes the one that was given.

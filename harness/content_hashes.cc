@@ -41,7 +41,7 @@ std::string ContentHashOf(const Checkpoint& checkpoint, const std::filesystem::p
       found->get_ref<const std::string&>().size() == 64) {
     return found->get<std::string>();
   }
-  const std::string hash = checkpoint.ContentHash();
+  std::string hash = checkpoint.ContentHash();
   known[key] = hash;
   WriteFileAtomically(file, known.dump(1) + "\n");
   return hash;

@@ -173,12 +173,13 @@ double MeasureProductRate(ThreadPool* pool) {
   std::vector<MatrixF> c(static_cast<std::size_t>(pool->threads()), MatrixF(kSize, kSize));
   const auto started = std::chrono::steady_clock::now();
   double seconds = 0;
+  const Index batch = Index{4} * pool->threads();
   Index products = 0;
   while (seconds < 0.3) {
-    pool->ParallelFor(pool->threads() * 4, [&](Index, int worker) {
+    pool->ParallelFor(batch, [&](Index, int worker) {
       MultiplyTransposed(a, b, c[static_cast<std::size_t>(worker)]);
     });
-    products += pool->threads() * 4;
+    products += batch;
     seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
   }
   return 2.0 * static_cast<double>(kSize * kSize * kSize) * static_cast<double>(products) / seconds;

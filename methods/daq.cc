@@ -106,6 +106,7 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
   DAQ_CHECK(!options.searches || factors != nullptr, "a search needs inputs");
   const SignSearch search(options.search, !format.symmetric);
   std::vector<std::unique_ptr<OutputLoss>> losses;
+  losses.reserve(static_cast<std::size_t>(layer.pool->threads()));
   for (int worker = 0; worker < layer.pool->threads(); ++worker)
     losses.push_back(std::make_unique<OutputLoss>(format.codebook));
   std::vector<DaqGroup> found(static_cast<std::size_t>(pieces.count()));

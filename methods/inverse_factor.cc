@@ -66,10 +66,14 @@ InverseFactor Make(const LayerContext& layer, double damp_percent, bool act_orde
   }
   result.order = Order(diagonal, act_order);
   const double mean = Total(diagonal) / static_cast<double>(diagonal.size());
-  for (double damp = damp_percent; damp <= kMostDamping; damp = std::max(10 * damp, kLeastRetry)) {
+  double damp = damp_percent;
+  while (damp <= kMostDamping) {
     const VectorD damped = diagonal.array() + damp * mean;
     MatrixD h = Ordered(gram, factor, damped, result.order, layer.pool);
-    if (!FactorUpper(h, layer.pool)) continue;
+    if (!FactorUpper(h, layer.pool)) {
+      damp = std::max(10 * damp, kLeastRetry);
+      continue;
+    }
     InvertUpper(h, layer.pool);
     result.damp_percent = damp;
     result.upper = h.cast<float>();

@@ -272,6 +272,7 @@ class DaqPlus final : public Range {
     const Index rows = layer.pieces.rows();
     std::vector<PlusRow> solved(static_cast<std::size_t>(rows));
     std::vector<std::unique_ptr<PlusScratch>> scratch;
+    scratch.reserve(static_cast<std::size_t>(pool->threads()));
     for (int worker = 0; worker < pool->threads(); ++worker)
       scratch.push_back(std::make_unique<PlusScratch>(layer.format.codebook));
     pool->ParallelFor((rows + kTileRows - 1) / kTileRows, [&](Index item, int worker) {
