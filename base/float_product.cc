@@ -6,6 +6,7 @@
 #include <array>
 #include <map>
 #include <oneapi/dnnl/dnnl.hpp>
+#include <utility>
 
 #include "base/error.h"
 
@@ -23,12 +24,8 @@ memory::desc Transposed(Index rows, Index cols, Index stride) {
   return {{cols, rows}, memory::data_type::f32, memory::dims{1, stride}};
 }
 
-struct Shape {
-  FloatProduct product;
-  std::array<Index, 6> sizes;  // m, n, k and the strides of a, b, c
-
-  auto operator<=>(const Shape&) const = default;
-};
+// With m, n, k and the strides of a, b, c.
+using Shape = std::pair<FloatProduct, std::array<Index, 6>>;
 
 // One thread's products. oneDNN shares scratch memory between the products of a thread, so they
 // are made in the thread that runs them.
@@ -63,20 +60,20 @@ class Products {
   };
 
   dnnl::matmul::primitive_desc Descriptor(const Shape& shape) const {
-    const auto [m, n, k, a_stride, b_stride, c_stride] = shape.sizes;
+    const auto& [product, sizes] = shape;
+    const auto [m, n, k, a_stride, b_stride, c_stride] = sizes;
     dnnl::primitive_attr attributes;
-    if (shape.product == FloatProduct::kSubtracted) {
+    if (product == FloatProduct::kSubtracted) {
       attributes.set_output_scales(0, {-1.0F});
       dnnl::post_ops add;
       add.append_sum(1.0F);
       attributes.set_post_ops(add);
     }
-    return {
-        dnnl::matmul::desc(RowMajor(m, k, a_stride),
-                           shape.product == FloatProduct::kTransposed ? Transposed(n, k, b_stride)
-                                                                      : RowMajor(k, n, b_stride),
-                           RowMajor(m, n, c_stride)),
-        attributes, engine_};
+    return {dnnl::matmul::desc(RowMajor(m, k, a_stride),
+                               product == FloatProduct::kTransposed ? Transposed(n, k, b_stride)
+                                                                    : RowMajor(k, n, b_stride),
+                               RowMajor(m, n, c_stride)),
+            attributes, engine_};
   }
 
   Prepared& Prepare(const Shape& shape) {

@@ -25,7 +25,7 @@ done
 scripts/install.sh --test
 cmake --preset release
 cmake --build --preset release --target "${names[@]/%/_bench}"
-processor=$(lscpu | sed -n 's/^Model name: *//p' | head -1 | tr '[:upper:] ' '[:lower:]-' | tr -cd 'a-z0-9-')
+processor=$(scripts/processor-name.sh)
 folder=results/bench/$processor
 mkdir -p "$folder"
 for name in "${names[@]}"; do
