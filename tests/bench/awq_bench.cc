@@ -74,7 +74,7 @@ void BM_AwqScale(benchmark::State& state) {
 }
 
 void Shapes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({1024, 128})->Args({4096, 128})->Args({4096, 0});
+  benchmark->Args({256, 128})->Args({1024, 128})->Args({4096, 128})->Args({4096, 0});
   // CPU time is that of all threads: unlike real time it says the same on a busy machine.
   benchmark->UseRealTime()->MeasureProcessCPUTime()->Unit(benchmark::kMillisecond);
 }

@@ -117,7 +117,8 @@ void BM_DenseEvaluation(benchmark::State& state) {
 }
 
 void Shapes(benchmark::internal::Benchmark* benchmark) {
-  benchmark->Args({576, 0})
+  benchmark->Args({128, 0})
+      ->Args({576, 0})
       ->Args({1536, 0})
       ->Args({4096, 0})
       ->Args({4096, 128})
@@ -139,7 +140,12 @@ BENCHMARK(BM_DenseEvaluation)->Apply(Shapes);
 BENCHMARK(BM_Search)->Apply(Shapes);
 BENCHMARK(BM_Plus)->Apply(Shapes);
 BENCHMARK(BM_Factor)->Apply(Shapes);
-BENCHMARK(BM_FactorOfManyTokens)->Arg(576)->Arg(1536)->Arg(4096)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_FactorOfManyTokens)
+    ->Arg(128)
+    ->Arg(576)
+    ->Arg(1536)
+    ->Arg(4096)
+    ->Unit(benchmark::kMillisecond);
 
 }  // namespace
 }  // namespace daq

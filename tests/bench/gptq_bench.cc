@@ -108,7 +108,7 @@ void BM_Products(benchmark::State& state) {
 }
 
 void Sizes(benchmark::internal::Benchmark* benchmark) {
-  for (const Index size : {1024, 4096}) {
+  for (const Index size : {256, 1024, 4096}) {
     for (const int threads : {1, 2}) benchmark->Args({size, threads});
   }
   benchmark->UseRealTime()->Unit(benchmark::kMillisecond);
