@@ -64,27 +64,28 @@ std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> 
   return families;
 }
 
-double QuantizeFlopsOf(const Workload& work, const std::vector<const Arm*>& arms) {
-  double flops = 0;
+Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
+                    std::optional<Index> blocks) {
+  Work total;
   for (const ArmFamily& family : FamiliesOf(work, arms)) {
     const ModelConfig& config = work.models[family.arms.front()->model]->checkpoint.config();
     const WindowShape held_out = ShapeOf(family.texts.held_out);
-    double block = 0;
+    Work block;
     WindowShape shared;  // of the one pass for all that calibrate on full-precision inputs
     for (const Arm* arm : family.arms) {
       const WindowShape calibration = ShapeOf(CalibrationWindows(work, *arm));
       block +=
-          QuantizeFlops(config, MakeParts(arm->recipe), arm->recipe.format, calibration, held_out);
+          QuantizeWork(config, MakeParts(arm->recipe), arm->recipe.format, calibration, held_out);
       if (arm->recipe.propagation == Propagation::kFullPrecision) {
         if (calibration.windows > shared.windows) shared = calibration;
       } else {
-        block += CalibrationFlops(config, calibration) + CalibrationFlops(config, held_out);
+        block += CalibrationWork(config, calibration) + CalibrationWork(config, held_out);
       }
     }
-    block += CalibrationFlops(config, shared) + CalibrationFlops(config, held_out);
-    flops += block * static_cast<double>(config.num_layers);
+    block += CalibrationWork(config, shared) + CalibrationWork(config, held_out);
+    total += static_cast<double>(blocks.value_or(config.num_layers)) * block;
   }
-  return flops;
+  return total;
 }
 
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

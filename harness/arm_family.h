@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,8 +25,9 @@ bool AddQuantizedArm(const Arm& arm, std::vector<const Arm*>* arms);
 // The candidates in families, in the order in which a run serves them.
 std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates);
 
-// Rough work of quantising these arms (harness/estimate.h).
-double QuantizeFlopsOf(const Workload& work, const std::vector<const Arm*>& arms);
+// Rough work of quantising these arms (harness/estimate.h), or only so many blocks of them.
+Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
+                    std::optional<Index> blocks = {});
 
 // The jobs that quantise a family, into `folder`/<arm's id>.
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

@@ -184,9 +184,8 @@ std::pair<QuantizedBlock, QuantizedBlockReport> BlockQuantizer::Take() {
   QuantizedBlockReport report;
   for (const QuantizedMatrix& layer : layers_) report.stored_bits += StoredBits(layer);
   report.layers = std::move(reports_);
-  QuantizedBlock block{.attention_norm = now.attention_norm,
-                       .mlp_norm = now.mlp_norm,
-                       .layers = std::move(layers_)};
+  QuantizedBlock block{
+      .attention_norm = now.attention_norm, .mlp_norm = now.mlp_norm, .layers = std::move(layers_)};
   return {std::move(block), std::move(report)};
 }
 

@@ -3,9 +3,7 @@
 #include <fmt/format.h>
 
 #include <array>
-#include <chrono>
 
-#include "base/blas.h"
 #include "base/error.h"
 #include "eval/block_forward.h"
 #include "eval/block_weights.h"
@@ -17,6 +15,9 @@ namespace {
 
 // Code, libraries, tokens, allocator slack: measured at 40 to 60 MiB for the smallest models.
 constexpr std::uint64_t kProgramBytes = 64ULL << 20U;
+
+// Of the rate of plain products.
+constexpr double kForwardShare = 0.8;
 
 double BlockWeightCount(const ModelConfig& config) {
   double weights = 0;
@@ -42,9 +43,17 @@ double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens) 
          static_cast<double>(config.vocab_size) * static_cast<double>(config.hidden_size);
 }
 
-double EvaluationFlops(const ModelConfig& config, Index windows, Index window_tokens) {
-  return static_cast<double>(config.num_layers) * BlockFlops(config, windows, window_tokens) +
-         HeadFlops(config, windows, window_tokens);
+Work BlockWork(const ModelConfig& config, Index windows, Index window_tokens) {
+  return Products(BlockFlops(config, windows, window_tokens) / kForwardShare);
+}
+
+Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens) {
+  return Products(HeadFlops(config, windows, window_tokens) / kForwardShare);
+}
+
+Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens) {
+  return static_cast<double>(config.num_layers) * BlockWork(config, windows, window_tokens) +
+         HeadWork(config, windows, window_tokens);
 }
 
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
@@ -106,47 +115,46 @@ MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration
 namespace {
 
 // Products of a layer's weights with what is kept of the inputs; in double, so twice the work.
-double OutputFlops(const LayerWork& work, Index tokens) {
-  const bool keeps_rows = tokens <= work.in_features;
-  return 2 * work.weights() * static_cast<double>(std::min(tokens, work.in_features)) *
-         (keeps_rows ? 1 : 2);
+Work OutputWork(const LayerSize& size, Index tokens) {
+  const bool keeps_rows = tokens <= size.in_features;
+  return Products(2 * size.weights() * static_cast<double>(std::min(tokens, size.in_features)) *
+                  (keeps_rows ? 1 : 2));
 }
 
 }  // namespace
 
-double CalibrationFlops(const ModelConfig& config, WindowShape windows) {
-  if (windows.windows == 0) return 0;
+Work CalibrationWork(const ModelConfig& config, WindowShape windows) {
+  if (windows.windows == 0) return {};
   const Index tokens = windows.windows * windows.window_tokens;
-  double flops = BlockFlops(config, windows.windows, windows.window_tokens);
+  Work work = BlockWork(config, windows.windows, windows.window_tokens);
   for (const Index features : InputFeatures(config)) {
     const auto size = static_cast<double>(features);
-    if (tokens > features) flops += 2 * static_cast<double>(tokens) * size * size;
+    if (tokens > features) work += Products(2 * static_cast<double>(tokens) * size * size);
   }
-  return flops;
+  return work;
 }
 
-double QuantizeFlops(const ModelConfig& config, const RecipeParts& parts, const Format& format,
-                     WindowShape calibration, WindowShape held_out) {
+Work QuantizeWork(const ModelConfig& config, const RecipeParts& parts, const Format& format,
+                  WindowShape calibration, WindowShape held_out) {
   const Index tokens = calibration.windows * calibration.window_tokens;
-  double flops = 0;
+  const auto evaluations = static_cast<double>(parts.transform->evaluations());
+  Work work;
   for (const LinearLayer layer : kLinearLayers) {
     const MatrixShape shape = LinearLayerShape(config, layer);
-    const LayerWork work{
+    const LayerSize size{
         .out_features = shape.out_features,
         .in_features = shape.in_features,
         .group_length = format.group_size == 0 ? shape.in_features : format.group_size,
         .codes = static_cast<Index>(format.codebook.values.size()),
         .tokens = tokens};
     // Reports compare the recipe's and rtn's errors with the outputs.
-    double once = OperationsOf(20 * work.weights());
+    work += Nanoseconds(20 * size.weights());
     for (const Index seen : {tokens, held_out.windows * held_out.window_tokens})
-      once += 2 * OutputFlops(work, seen);
-    flops += once + parts.range->Operations(work) + parts.rounding->Operations(work);
-    flops += static_cast<double>(parts.transform->evaluations()) *
-             (OperationsOf(3 * work.weights()) + OutputFlops(work, tokens) / 4);
+      work += 2 * OutputWork(size, seen);
+    work += parts.range->Cost(size) + parts.rounding->Cost(size);
+    work += evaluations * (Nanoseconds(3 * size.weights()) + 0.25 * OutputWork(size, tokens));
   }
-  return flops + static_cast<double>(parts.transform->evaluations()) *
-                     BlockFlops(config, calibration.windows, calibration.window_tokens);
+  return work + evaluations * BlockWork(config, calibration.windows, calibration.window_tokens);
 }
 
 std::uint64_t LinearWeights(const ModelConfig& config) {
@@ -164,25 +172,6 @@ std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format) {
         shape.out_features * (shape.in_features * format.codebook.bits + groups * grid_bits));
   }
   return bits / 8 * static_cast<std::uint64_t>(config.num_layers);
-}
-
-double MeasureProductRate(ThreadPool* pool) {
-  constexpr Index kSize = 512;
-  const MatrixF a = MatrixF::Constant(kSize, kSize, 1.0F);
-  const MatrixF b = MatrixF::Constant(kSize, kSize, 0.5F);
-  std::vector<MatrixF> c(static_cast<std::size_t>(pool->threads()), MatrixF(kSize, kSize));
-  const auto started = std::chrono::steady_clock::now();
-  double seconds = 0;
-  const Index batch = Index{4} * pool->threads();
-  Index products = 0;
-  while (seconds < 0.3) {
-    pool->ParallelFor(batch, [&](Index, int worker) {
-      MultiplyTransposed(a, b, c[static_cast<std::size_t>(worker)]);
-    });
-    products += batch;
-    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-  }
-  return 2.0 * static_cast<double>(kSize * kSize * kSize) * static_cast<double>(products) / seconds;
 }
 
 bool StatesFitInMemory(const MemoryEstimate& estimate, std::uint64_t memory_budget_bytes) {

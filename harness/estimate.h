@@ -1,7 +1,7 @@
 #pragma once
 #include <cstdint>
 
-#include "base/thread_pool.h"
+#include "base/work.h"
 #include "eval/model_config.h"
 #include "eval/token_windows.h"
 #include "methods/quantize_layer.h"
@@ -15,8 +15,13 @@ double BlockFlops(const ModelConfig& config, Index windows, Index window_tokens)
 // The same of the final logits.
 double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens);
 
+// The same as work: a forward pass has this share of the rate of plain products
+// (docs/performance.md).
+Work BlockWork(const ModelConfig& config, Index windows, Index window_tokens);
+Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens);
+
 // A pass of the whole model: blocks and head.
-double EvaluationFlops(const ModelConfig& config, Index windows, Index window_tokens);
+Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens);
 
 // Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they
 // are kept in memory, the hidden states of all windows.
@@ -42,23 +47,18 @@ WindowShape ShapeOf(const TokenWindows* windows);
 MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
                               WindowShape held_out, int threads);
 
-// Rough work, in the same unit, of carrying calibration windows through one block and collecting
-// what its layers read.
-double CalibrationFlops(const ModelConfig& config, WindowShape windows);
+// Rough work of carrying calibration windows through one block and collecting what its layers read.
+Work CalibrationWork(const ModelConfig& config, WindowShape windows);
 
 // Rough work of quantising one block and reporting on it.
-double QuantizeFlops(const ModelConfig& config, const RecipeParts& parts, const Format& format,
-                     WindowShape calibration, WindowShape held_out);
+Work QuantizeWork(const ModelConfig& config, const RecipeParts& parts, const Format& format,
+                  WindowShape calibration, WindowShape held_out);
 
 // Bytes on disk of one quantised model: codes, scales and zero-points.
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);
 
 // Weights in the linear layers of all blocks.
 std::uint64_t LinearWeights(const ModelConfig& config);
-
-// The machine's float32 product rate in operations a second, all threads together, measured for
-// about 0.3 s.
-double MeasureProductRate(ThreadPool* pool);
 
 // Throws InputError if `fixed_bytes` alone exceeds the budget; true if the states fit beside it.
 bool StatesFitInMemory(const MemoryEstimate& estimate, std::uint64_t memory_budget_bytes);

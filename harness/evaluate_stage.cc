@@ -32,7 +32,7 @@ std::vector<double> EvaluateWindows(const Checkpoint& checkpoint, const TokenWin
   StateCheckpoint saved(stage.work_folder / (key + ".states"), key, stage.save_interval);
   const Index resumed = saved.Load(&states).value_or(0);
   if (resumed == 0) EmbedTokens(checkpoint, windows, stage.pool, &states);
-  stage.progress->Skip(static_cast<double>(resumed) * BlockFlops(config, windows.count(), tokens));
+  stage.Skip(static_cast<double>(resumed) * BlockWork(config, windows.count(), tokens));
   {
     // The block's weights and scratch space are gone before the head's come.
     BlockForward forward(config, tokens, stage.pool);
@@ -40,13 +40,13 @@ std::vector<double> EvaluateWindows(const Checkpoint& checkpoint, const TokenWin
     for (Index block = resumed; block < config.num_layers; ++block) {
       blocks(block, &weights);
       forward.Run(weights, &states, {},
-                  [&](Index count) { stage.progress->Add(BlockFlops(config, count, tokens)); });
+                  [&](Index count) { stage.Done(BlockWork(config, count, tokens)); });
       saved.SaveIfDue(block + 1, &states);
     }
   }
   std::vector<double> losses =
       WindowLosses(checkpoint, windows, stage.pool, &states,
-                   [&](Index count) { stage.progress->Add(HeadFlops(config, count, tokens)); });
+                   [&](Index count) { stage.Done(HeadWork(config, count, tokens)); });
   for (std::size_t window = 0; window < losses.size(); ++window) {
     if (!std::isfinite(losses[window])) {
       throw std::runtime_error(

@@ -198,11 +198,13 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
   const WorkFolder work_folder(folder / "inspect");
   ThreadPool pool(options.threads);
-  Progress progress(static_cast<double>(arms.size()) * static_cast<double>(place.block + 1),
-                    options.quiet);
+  const MachineRates rates =
+      options.quiet ? MachineRates{} : KeptRates(RatesFile(), &pool);  // quiet: not looked at
+  Progress progress(rates.Seconds(QuantizeWorkOf(work, arms, place.block + 1)), options.quiet);
   QuantizeArms(work, arms, place.block,
                {.pool = &pool,
                 .progress = &progress,
+                .rates = rates,
                 .work_folder = work_folder.path(),
                 .save_interval = options.save_interval,
                 .memory_budget_bytes = options.memory_budget_bytes});

@@ -8,6 +8,7 @@
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
 #include "harness/estimate.h"
+#include "harness/machine_rates.h"
 #include "harness/progress.h"
 #include "harness/text_table.h"
 
@@ -17,7 +18,7 @@ namespace {
 // What is left to do, added up.
 struct Remainder {
   std::size_t cells = 0;
-  double flops = 0;
+  Work work = {};
   std::vector<const Arm*> arms = {};  // to be quantised
   std::uint64_t memory_bytes = 0;     // of the pass that needs most
   std::uint64_t scratch_bytes =
@@ -31,7 +32,7 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
   const ModelConfig& config = work.models[arm.model]->checkpoint.config();
   const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
   ++remainder->cells;
-  remainder->flops += EvaluationFlops(config, windows.count(), windows.window_tokens);
+  remainder->work += EvaluationWork(config, windows.count(), windows.window_tokens);
   const MemoryEstimate memory =
       EvaluationMemory(config, windows.count(), windows.window_tokens, options.threads);
   const bool fits = memory.fixed_bytes + memory.states_bytes <= options.memory_budget_bytes;
@@ -76,8 +77,6 @@ std::size_t CellsAskedFor(const ExperimentFile& experiment) {
   return cells;
 }
 
-std::string Gigaflops(double rate) { return fmt::format("{:.0f} GFLOP/s", rate / 1e9); }
-
 }  // namespace
 
 std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& options) {
@@ -103,14 +102,15 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   for (const Cell& cell : work.cells) {
     if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
   }
-  left.flops += QuantizeFlopsOf(work, left.arms);
+  left.work += QuantizeWorkOf(work, left.arms);
   ThreadPool pool(options.threads);
-  const double rate = MeasureProductRate(&pool);
+  const MachineRates rates = KeptRates(RatesFile(), &pool);
   text.append(fmt::format("left to do  {} of {} cells\n", left.cells, work.cells.size()));
-  text.append(fmt::format("operations  {:.3g} TFLOP\n", left.flops / 1e12));
-  text.append(fmt::format("time        about {} at {} measured now with {} threads\n",
-                          FormatSeconds(left.flops / (0.8 * rate)), Gigaflops(rate),
-                          options.threads));
+  text.append(fmt::format("operations  {:.3g} TFLOP of products, {} of one core of searches\n",
+                          left.work.products / 1e12, FormatSeconds(left.work.core_seconds)));
+  text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
+                          FormatSeconds(rates.Seconds(left.work)), options.threads,
+                          rates.products / 1e9));
   text.append(fmt::format("memory      {} at most, of a budget of {}\n",
                           FormatBytes(static_cast<double>(left.memory_bytes)),
                           FormatBytes(static_cast<double>(options.memory_budget_bytes))));

@@ -7,12 +7,12 @@
 namespace daq {
 
 // Shows how far a run is: on a terminal one line that rewrites itself, with the time left;
-// elsewhere a plain line every half minute. Work is counted in floating-point
-// operations, so that blocks, heads and models of different sizes weigh what they cost. Writes to
-// standard error; standard output is for results.
+// elsewhere a plain line every half minute. Work is counted in seconds of
+// forecast, so that searches, blocks, heads and models of different sizes weigh what they cost.
+// Writes to standard error; standard output is for results.
 class Progress {
  public:
-  // total_work: of everything that is to be done now, in floating-point operations.
+  // total_work: of everything that is to be done now, in the unit of Add.
   // `quiet` shows nothing (tests, machine-read output).
   Progress(double total_work, bool quiet);
   ~Progress();

@@ -44,13 +44,13 @@ struct ModelPass {
   const ModelConfig& config() const { return checkpoint.config(); }
 
   // For progress: what a job does to a block, and what its share of the windows costs.
-  double BlockFlopsOf(const Worker& worker) const {
-    return QuantizeFlops(config(), worker.parts, worker.job->recipe.format,
-                         FirstWindows(worker.job->windows), ShapeOf(texts.held_out));
+  Work BlockWorkOf(const Worker& worker) const {
+    return QuantizeWork(config(), worker.parts, worker.job->recipe.format,
+                        FirstWindows(worker.job->windows), ShapeOf(texts.held_out));
   }
-  double PassFlopsOf(Index windows) const {
-    return CalibrationFlops(config(), FirstWindows(windows)) +
-           CalibrationFlops(config(), ShapeOf(texts.held_out));
+  Work PassWorkOf(Index windows) const {
+    return CalibrationWork(config(), FirstWindows(windows)) +
+           CalibrationWork(config(), ShapeOf(texts.held_out));
   }
   WindowShape FirstWindows(Index windows) const {
     return {windows, texts.calibration == nullptr ? 0 : texts.calibration->window_tokens};
@@ -181,7 +181,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
           Attempt(worker,
                   [&] { QuantizeBlock(model, block, weights, calibration, held_out, worker); });
         }
-        model.stage.progress->Add(model.BlockFlopsOf(*worker));
+        model.stage.Done(model.BlockWorkOf(*worker));
       }
     };
     serve(0, {});
@@ -198,7 +198,7 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
       pass->Advance(weights, windows);
       serve(windows, pass->Calibration(weights));
     }
-    model.stage.progress->Add(model.PassFlopsOf(sizes.back()));
+    model.stage.Done(model.PassWorkOf(sizes.back()));
   }
 }
 
@@ -258,7 +258,7 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
       DequantizeBlock(worker->job->store.ReadBlock(block), config, model.stage.pool, &weights);
       pass.Skip(weights);
     }
-    model.stage.progress->Add(model.BlockFlopsOf(*worker) + model.PassFlopsOf(windows));
+    model.stage.Done(model.BlockWorkOf(*worker) + model.PassWorkOf(windows));
   }
 }
 

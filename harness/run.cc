@@ -27,9 +27,12 @@ class Runner {
     for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
       if (!store_.IsDone(work.cells[cell].id)) pending_.insert(cell);
     }
-    progress_ = std::make_unique<Progress>(PendingFlops(), options.quiet);
+    const MachineRates rates =
+        options.quiet ? MachineRates{} : KeptRates(RatesFile(), &pool_);  // quiet: not looked at
+    progress_ = std::make_unique<Progress>(rates.Seconds(PendingWork()), options.quiet);
     stage_ = {.pool = &pool_,
               .progress = progress_.get(),
+              .rates = rates,
               .work_folder = folder / "work",
               .save_interval = options.save_interval,
               .memory_budget_bytes = options.memory_budget_bytes};
@@ -63,15 +66,15 @@ class Runner {
     return QuantizedStore(stage_.work_folder / arm.id);
   }
 
-  double PendingFlops() const {
-    double flops = 0;
+  Work PendingWork() const {
+    Work work;
     std::vector<const Arm*> arms;
     for (const std::size_t cell : pending_) {
       const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
-      flops += EvaluationFlops(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens);
+      work += EvaluationWork(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens);
       AddQuantizedArm(ArmOf(cell), &arms);
     }
-    return flops + QuantizeFlopsOf(work_, arms);
+    return work + QuantizeWorkOf(work_, arms);
   }
 
   // Refuses before the first hour what would not fit in the last.

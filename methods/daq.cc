@@ -176,12 +176,11 @@ Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
   };
 }
 
-double DaqOperations(const DaqOptions& options, const LayerWork& work) {
-  if (!options.searches) return 0;
-  const double looks = OperationsOf(20e3 * static_cast<double>(work.codes));
-  const double sums =
-      OperationsOf(1.5) * static_cast<double>(work.group_length) * work.rank(work.group_length);
-  return work.groups() * (looks + sums);
+Work DaqCost(const DaqOptions& options, const LayerSize& size) {
+  if (!options.searches) return {};
+  const double looks = 20e3 * static_cast<double>(size.codes);
+  const double sums = 1.5 * static_cast<double>(size.group_length) * size.rank(size.group_length);
+  return Nanoseconds(size.groups() * (looks + sums));
 }
 
 }  // namespace daq

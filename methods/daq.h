@@ -60,9 +60,9 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
 RangeResult RoundedResult(const GroupPieces& pieces, const Format& format,
                           std::span<const GridPoint> points, bool with_codes);
 
-// Of SolveDaq, for forecasts (methods/layer_work.h): some 1500 looks at a group's loss, and once
+// Of SolveDaq, for forecasts (methods/layer_size.h): some 1500 looks at a group's loss, and once
 // the sums of its inputs.
-double DaqOperations(const DaqOptions& options, const LayerWork& work);
+Work DaqCost(const DaqOptions& options, const LayerSize& size);
 
 // daq.loss_start and so on, docs/daq.md.
 Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups);

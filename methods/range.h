@@ -7,8 +7,8 @@
 #include "base/matrix.h"
 #include "base/thread_pool.h"
 #include "methods/diagnostics.h"
+#include "methods/layer_size.h"
 #include "methods/layer_statistics.h"
-#include "methods/layer_work.h"
 #include "methods/quantized_matrix.h"
 
 namespace daq {
@@ -50,8 +50,8 @@ class Range {
   // True if Find needs layer.statistics.
   virtual bool needs_statistics() const = 0;
 
-  // Rough work of Find in operations (methods/layer_work.h), for forecasts only.
-  virtual double Operations(const LayerWork&) const { return 0; }
+  // Rough work of Find, for forecasts only.
+  virtual Work Cost(const LayerSize&) const { return {}; }
 
   // The grid of `weight`, [rows, columns], all finite, columns a multiple of the group size (or
   // any, by channel). Rows are independent of each other. Deterministic for any thread count.

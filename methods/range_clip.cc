@@ -208,9 +208,9 @@ class Clip final : public Range {
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
   // A product of each factor's errors with the sampled tokens or the group's Gram matrix.
-  double Operations(const LayerWork& work) const override {
-    return static_cast<double>(factors_.count()) * work.weights() *
-           (OperationsOf(2) + 2 * work.rank(std::min<Index>(2 * work.group_length, 768)));
+  Work Cost(const LayerSize& size) const override {
+    return static_cast<double>(factors_.count()) * size.weights() *
+           (Nanoseconds(2) + Products(2 * size.rank(std::min<Index>(2 * size.group_length, 768))));
   }
 
   std::string Explain(const Format& format) const override {

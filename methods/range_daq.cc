@@ -21,7 +21,7 @@ class Daq final : public Range {
 
   std::string Explain(const Format& format) const override { return ExplainDaq(options_, format); }
 
-  double Operations(const LayerWork& work) const override { return DaqOperations(options_, work); }
+  Work Cost(const LayerSize& size) const override { return DaqCost(options_, size); }
 
   bool needs_statistics() const override { return options_.searches; }
 

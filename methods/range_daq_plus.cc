@@ -203,13 +203,13 @@ class DaqPlus final : public Range {
   bool needs_statistics() const override { return true; }
 
   // Looks at a group's loss, each for itself and in every sweep.
-  double Operations(const LayerWork& work) const override {
-    const bool joint = options_.joint_groups && work.group_length < work.in_features;
+  Work Cost(const LayerSize& size) const override {
+    const bool joint = options_.joint_groups && size.group_length < size.in_features;
     const auto searches = static_cast<double>(1 + (joint ? options_.sweeps : 0));
     const auto looks = static_cast<double>(options_.grid.scales * options_.grid.zero_points +
                                            options_.grid.local_steps);
-    return DaqOperations(options_.daq, work) +
-           work.groups() * searches * looks * OperationsOf(20 * static_cast<double>(work.codes));
+    return DaqCost(options_.daq, size) +
+           Nanoseconds(size.groups() * searches * looks * 20 * static_cast<double>(size.codes));
   }
 
   RangeResult Find(const ConstMatrixView& weight, const Format& format,

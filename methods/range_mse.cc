@@ -80,8 +80,8 @@ class Mse final : public Range {
 
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
-  double Operations(const LayerWork& work) const override {
-    return static_cast<double>(factors_.count()) * OperationsOf(2 * work.weights());
+  Work Cost(const LayerSize& size) const override {
+    return static_cast<double>(factors_.count()) * size.weights() * Nanoseconds(2);
   }
 
   std::string Explain(const Format& format) const override {

@@ -216,9 +216,9 @@ class CodeDescent final : public Rounding {
   bool needs_statistics() const override { return true; }
 
   // Some ten passes, in which about as many codes change as there are weights.
-  double Operations(const LayerWork& work) const override {
-    const auto inputs = static_cast<double>(work.in_features);
-    return work.weights() * (OperationsOf(100) + 8 * inputs);
+  Work Cost(const LayerSize& size) const override {
+    const auto inputs = static_cast<double>(size.in_features);
+    return size.weights() * (Nanoseconds(100) + Products(8 * inputs));
   }
 
   RoundingResult Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,

@@ -260,9 +260,10 @@ class Gptq final : public Rounding {
   bool needs_statistics() const override { return true; }
 
   // The products that correct later columns, the factor of H in double, and a column's steps.
-  double Operations(const LayerWork& work) const override {
-    const auto inputs = static_cast<double>(work.in_features);
-    return work.weights() * (inputs + OperationsOf(8)) + 2 * inputs * inputs * inputs;
+  Work Cost(const LayerSize& size) const override {
+    const auto inputs = static_cast<double>(size.in_features);
+    return size.weights() * (Products(inputs) + Nanoseconds(8)) +
+           Products(2 * inputs * inputs * inputs);
   }
 
   RoundingResult Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,

@@ -2,13 +2,12 @@
 #include <algorithm>
 
 #include "base/matrix.h"
+#include "base/work.h"
 
 namespace daq {
 
-// How large quantising a layer is, for forecasts of time. Parts answer in operations: a second of
-// one thread counts as many as a float32 matrix product would do in it, so that a forecast holds
-// for machines of different speed.
-struct LayerWork {
+// How large quantising a layer is: what parts forecast their work from.
+struct LayerSize {
   Index out_features = 0;
   Index in_features = 0;
   Index group_length = 0;
@@ -23,8 +22,9 @@ struct LayerWork {
   double rank(Index features) const { return static_cast<double>(std::min(tokens, features)); }
 };
 
-// A part's work that was measured in nanoseconds of one thread beside products at 74 GFLOP/s (an
-// AMD EPYC core with AVX2).
-constexpr double OperationsOf(double nanoseconds) { return 74 * nanoseconds; }
+// Work that is not products, as measured: nanoseconds of one thread of docs/performance.md's
+// machine.
+constexpr Work Nanoseconds(double nanoseconds) { return {.core_seconds = 1e-9 * nanoseconds}; }
+constexpr Work Products(double operations) { return {.products = operations}; }
 
 }  // namespace daq

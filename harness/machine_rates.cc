@@ -1,0 +1,120 @@
+#include "harness/machine_rates.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstdlib>
+#include <functional>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "base/blas.h"
+#include "base/error.h"
+#include "base/file.h"
+#include "harness/host.h"
+#include "methods/daq.h"
+#include "methods/input_factor.h"
+
+namespace daq {
+namespace {
+
+constexpr double kMeasureSeconds = 0.4;
+
+// Of one channel of MeasureSearches by one thread of docs/performance.md's machine.
+constexpr double kReferenceSeconds = 0.5e-3;
+
+// How often `run` can be called in a second.
+double CallsPerSecond(const std::function<void()>& run) {
+  const auto started = std::chrono::steady_clock::now();
+  double calls = 0;
+  double seconds = 0;
+  while (seconds < kMeasureSeconds) {
+    run();
+    ++calls;
+    seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
+  }
+  return calls / seconds;
+}
+
+double MeasureProducts(ThreadPool* pool) {
+  constexpr Index kSize = 512;
+  const Index products = Index{4} * pool->threads();
+  const MatrixF a = MatrixF::Constant(kSize, kSize, 1.0F);
+  const MatrixF b = MatrixF::Constant(kSize, kSize, 0.5F);
+  std::vector<MatrixF> c(static_cast<std::size_t>(pool->threads()), MatrixF(kSize, kSize));
+  const double calls = CallsPerSecond([&] {
+    pool->ParallelFor(products, [&](Index, int worker) {
+      MultiplyTransposed(a, b, c[static_cast<std::size_t>(worker)]);
+    });
+  });
+  return 2.0 * static_cast<double>(kSize * kSize * kSize * products) * calls;
+}
+
+float Wave(Index i) { return std::sin(static_cast<float>(i * i % 1009)); }
+
+// Channels of 576 inputs, 512 tokens, NF4: bell-shaped weights, inputs of which neighbours are
+// alike.
+double MeasureSearches(ThreadPool* pool) {
+  const Index channels = Index{8} * pool->threads();
+  const MatrixF weight = MatrixF::NullaryExpr(channels, 576, [](Index row, Index column) {
+    return 0.02F * Wave(column + 577 * row) * Wave(7 * column + row);
+  });
+  const MatrixF inputs = MatrixF::NullaryExpr(512, weight.cols(), [](Index row, Index column) {
+    return Wave(row * 31 + column / 4) + 0.5F * Wave(row * 17 + column * 13);
+  });
+  const Format format{.codebook = *FindCodebook("nf4", false), .symmetric = false};
+  const LayerStatistics statistics(inputs, pool);
+  const LayerContext layer{.name = "machine rates", .statistics = &statistics, .pool = pool};
+  const DaqOptions options = ReadDaqOptions(DefaultSettings(DaqSettings()));
+  const GroupPieces pieces(weight, format, layer);
+  const GroupFactors factors(statistics, weight.cols(), {}, pieces.length(), pool);
+  return static_cast<double>(channels) *
+         CallsPerSecond([&] { SolveDaq(pieces, format, layer, options, &factors); });
+}
+
+nlohmann::json ReadKept(const std::filesystem::path& file) {
+  try {
+    nlohmann::json kept = nlohmann::json::parse(ReadFile(file));
+    if (kept.is_object()) return kept;
+  } catch (const std::exception&) {  // not there, or damaged
+  }
+  return nlohmann::json::object();
+}
+
+}  // namespace
+
+MachineRates MeasureRates(ThreadPool* pool) {
+  return {.products = MeasureProducts(pool),
+          .core_seconds = kReferenceSeconds * MeasureSearches(pool)};
+}
+
+MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
+  const nlohmann::ordered_json host = DescribeHost(pool->threads());
+  const std::string key = fmt::format("{}, {}, {} threads", host.at("processor").get<std::string>(),
+                                      host.at("blas").get<std::string>(), pool->threads());
+  nlohmann::json kept = ReadKept(file);
+  if (const auto found = kept.find(key); found != kept.end() && found->is_object()) {
+    const MachineRates rates{.products = found->value("products", 0.0),
+                             .core_seconds = found->value("core_seconds", 0.0)};
+    if (rates.products > 0 && rates.core_seconds > 0) return rates;
+  }
+  const MachineRates rates = MeasureRates(pool);
+  kept[key] = {{"products", rates.products}, {"core_seconds", rates.core_seconds}};
+  try {
+    std::filesystem::create_directories(file.parent_path());
+    WriteFileAtomically(file, kept.dump(1) + "\n");
+  } catch (const std::exception&) {  // measured anew next time
+  }
+  return rates;
+}
+
+std::filesystem::path RatesFile() {
+  if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder != '\0')
+    return std::filesystem::path(folder) / "daq-bench" / "machine.json";
+  const char* home = std::getenv("HOME");
+  return std::filesystem::path(home == nullptr ? "/" : home) / ".cache/daq-bench/machine.json";
+}
+
+}  // namespace daq

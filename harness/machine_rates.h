@@ -1,0 +1,30 @@
+#pragma once
+#include <filesystem>
+
+#include "base/thread_pool.h"
+#include "base/work.h"
+
+namespace daq {
+
+// How fast this machine is at the two kinds of Work, all threads together.
+struct MachineRates {
+  double products = 1;      // operations a second
+  double core_seconds = 1;  // of docs/performance.md's machine, a second
+
+  double Seconds(const Work& work) const {
+    return work.products / products + work.core_seconds / core_seconds;
+  }
+};
+
+// Multiplies matrices and runs DAQ's search on a layer made for it, for about a second.
+MachineRates MeasureRates(ThreadPool* pool);
+
+// The rates kept in `file` for this processor, BLAS and number of threads, so that forecasts do not
+// change with what else runs just now; measured, and kept, where there are none. A file that is
+// damaged is written anew; one that cannot be written keeps nothing.
+MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool);
+
+// Where they are kept: $XDG_CACHE_HOME/daq-bench/machine.json, or under ~/.cache.
+std::filesystem::path RatesFile();
+
+}  // namespace daq

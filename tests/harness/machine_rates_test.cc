@@ -1,0 +1,59 @@
+#include "harness/machine_rates.h"
+
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "base/file.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+namespace {
+
+class MachineRatesTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  std::filesystem::path file_ = folder_.path() / "new" / "machine.json";
+  ThreadPool pool_{1};
+};
+
+TEST_F(MachineRatesTest, WorkTakesTheSumOfBothKindsOfSeconds) {
+  const MachineRates rates{.products = 10, .core_seconds = 2};
+  EXPECT_EQ(rates.Seconds(Work{.products = 30, .core_seconds = 1} + 2 * Work{.core_seconds = 0.5}),
+            3 + 1);
+}
+
+TEST_F(MachineRatesTest, AreMeasuredOnceAndThenKept) {
+  const MachineRates measured = KeptRates(file_, &pool_);
+  EXPECT_GT(measured.products, 1e8);
+  EXPECT_GT(measured.core_seconds, 0.01);  // no machine is a hundred times slower
+  const MachineRates kept = KeptRates(file_, &pool_);
+  EXPECT_EQ(kept.products, measured.products);
+  EXPECT_EQ(kept.core_seconds, measured.core_seconds);
+}
+
+TEST_F(MachineRatesTest, OfAnotherNumberOfThreadsAreTheirOwn) {
+  const MachineRates one = KeptRates(file_, &pool_);
+  ThreadPool two(2);
+  KeptRates(file_, &two);
+  EXPECT_EQ(KeptRates(file_, &pool_).products, one.products);
+  EXPECT_NE(ReadFile(file_).find("2 threads"), std::string::npos);
+}
+
+TEST_F(MachineRatesTest, AreMeasuredAnewWhereTheFileIsDamaged) {
+  for (const char* text : {"{", "[1, 2]", "null"}) {
+    WriteFileAtomically(file_, text);
+    const MachineRates measured = KeptRates(file_, &pool_);
+    EXPECT_GT(measured.products, 1e8) << text;
+    EXPECT_EQ(KeptRates(file_, &pool_).products, measured.products) << text;
+  }
+}
+
+TEST_F(MachineRatesTest, AreGivenWhereNothingCanBeKept) {
+  const std::filesystem::path below_a_file = folder_.path() / "file" / "machine.json";
+  WriteFileAtomically(folder_.path() / "file", "");
+  EXPECT_GT(KeptRates(below_a_file, &pool_).products, 1e8);
+}
+
+}  // namespace
+}  // namespace daq
