@@ -1,0 +1,91 @@
+#!/usr/bin/env python3
+"""The figures that docs/performance.md states, from the files of one processor's folder, as one JSON object.
+
+    summary.py FOLDER OUT.json COMMIT
+
+FOLDER (results/bench/<processor>) has forward.json, daq.json and gptq.json of Google Benchmark, program.json
+(program/measure.py), peers.json and authors.json (peers/); what is not there is left out. `how` says for each figure
+what was measured and in which file its parts are.
+"""
+import datetime
+import json
+import pathlib
+import statistics
+import sys
+
+# The dense search's products are counted at the rate of the machine that the search's aims are stated for.
+DENSE_RATE = 90e9
+SHAPES = {"forward_share_7b": 0, "forward_share_smollm2": 1, "forward_share_demo": 2}
+SEARCHES = {"576": "576/0", "1536": "1536/0", "4096": "4096/0", "group128": "4096/128"}
+
+
+def benchmarks(file: pathlib.Path, counter: str) -> dict[str, float]:
+    """Name without options -> the median of this counter over repetitions."""
+    values: dict[str, list[float]] = {}
+    for run in json.loads(file.read_text())["benchmarks"]:
+        if run.get("run_type") == "iteration" and counter in run:
+            values.setdefault(run["run_name"].removesuffix("/real_time"), []).append(run[counter])
+    return {name: statistics.median(each) for name, each in values.items()}
+
+
+def summary(folder: pathlib.Path) -> tuple[dict, dict]:
+    figures, how = {}, {}
+
+    def add(name: str, value: float, text: str) -> None:
+        figures[name] = round(value, 3)
+        how[name] = text
+
+    if (file := folder / "forward.json").exists():
+        rate = benchmarks(file, "rate")
+        for name, shape in SHAPES.items():
+            for threads in (1, 2):
+                add(f"{name}{'' if threads == 1 else '_2_threads'}",
+                    rate[f"BM_Block/{shape}/{threads}"] / rate[f"BM_Products/{shape}/{threads}"],
+                    f"forward.json: operations a second of a decoder block over those of OpenBLAS's sgemm, "
+                    f"{threads} thread{'s' * (threads > 1)}")
+        add("sgemm_gflops", rate["BM_Products/0/1"] / 1e9, "forward.json: OpenBLAS's sgemm at a 7B block's shapes, 1 thread")
+    if (file := folder / "daq.json").exists():
+        group, dense = benchmarks(file, "seconds_per_group"), benchmarks(file, "dense_seconds_per_group")
+        for name, shape in SEARCHES.items():
+            length = int(shape.split("/")[1]) or int(shape.split("/")[0])
+            seconds = group[f"BM_Search/{shape}"]
+            add(f"daq_speedup_{name}", 6000 * 2 * 512 * length / DENSE_RATE / seconds,
+                "daq.json: 6000 dense evaluations at 90 GFLOP/s, the rate for which the aim is stated, over one search")
+            add(f"daq_speedup_{name}_here", dense[f"BM_DenseEvaluation/{shape}"] / seconds,
+                "daq.json: 6000 dense evaluations at this machine's own rate of products over one search")
+    if (file := folder / "peers.json").exists():
+        peers = json.loads(file.read_text())
+        for peer, name in (("transformers", "vs_transformers"), ("llama.cpp", "vs_llamacpp")):
+            for threads in ("1", "2"):
+                median = peers["threads"][threads]["median"]
+                add(f"{name}{'' if threads == '1' else '_2_threads'}", median["daq-bench"] / median[peer],
+                    f"peers.json: tokens a second, ours over theirs, {peers['shape']}'s shape, float32, {threads} threads")
+    if (file := folder / "authors.json").exists():
+        for method, runs in json.loads(file.read_text())["methods"].items():
+            for threads in ("1", "2"):
+                add(f"{method}_vs_authors{'' if threads == '1' else '_2_threads'}",
+                    runs[threads]["authors"]["seconds"] / runs[threads]["daq_bench"],
+                    f"authors.json: seconds of the authors' procedure in PyTorch over ours, a 7B-shaped block, {threads} threads")
+    if (file := folder / "program.json").exists():
+        program = json.loads(file.read_text())
+        add("twelve_recipes_ratio", program["twelve_recipes"]["ratio"],
+            "program.json: quantising with 12 recipes in one run over 12 runs")
+        add("calibration_sizes_ratio", program["calibration_sizes"]["ratio"],
+            "program.json: shared work of 8 calibration sizes in one run over that of the largest")
+        add("thread_speedup_2", program["growth"]["thread_speedup_2"], "program.json: an evaluation's seconds at 1 over 2 threads")
+        add("plan_70b_seconds", program["large_plan"]["seconds"],
+            f"program.json: plan of {program['large_plan']['cells']} cells of a 70B model, its hash known")
+    return figures, how
+
+
+def main() -> None:
+    folder, out, commit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+    figures, how = summary(folder)
+    processor = next(line.split(": ")[1].strip() for line in open("/proc/cpuinfo") if line.startswith("model name"))
+    out.write_text(json.dumps({"cpu": processor, "date": datetime.date.today().isoformat(), "commit": commit,
+                               **figures, "how": how}, indent=1) + "\n")
+    for name, value in figures.items():
+        print(f"{name:32} {value}")
+
+
+main()
