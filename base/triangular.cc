@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "base/blas.h"
@@ -104,6 +105,50 @@ void InvertUpper(MatrixViewD r, ThreadPool* pool) {
     });
     InvertTile(pivot);
   }
+}
+
+bool InverseFactorOfLowRank(const VectorD& d, const ConstMatrixViewD& y, ThreadPool* pool,
+                            MatrixF* upper) {
+  DAQ_CHECK(d.size() == y.cols(), "one d a column");
+  const Index size = y.cols();
+  const Index rank = y.rows();
+  const MatrixD scaled = y * d.cwiseInverse().asDiagonal();
+  MatrixD inverse = MatrixD::Identity(rank, rank);
+  *upper = MatrixF::Zero(size, size);
+  const auto for_row_tiles = [&](const std::function<void(Index row, Index rows)>& body) {
+    pool->ParallelFor(Tiles(rank),
+                      [&](Index tile, int) { body(tile * kTile, TileSize(tile, rank)); });
+  };
+  for (Index k = Tiles(size) - 1; k >= 0; --k) {
+    const Index begin = k * kTile;
+    const Index width = TileSize(k, size);
+    const ConstMatrixViewD columns = y.middleCols(begin, width);
+    MatrixD solved(rank, width);
+    for_row_tiles([&](Index row, Index rows) {
+      Multiply(inverse.middleRows(row, rows), columns, solved.middleRows(row, rows));
+    });
+    MatrixD block = d.segment(begin, width).asDiagonal();
+    AddTransposedProduct(columns, solved, block);
+    if (!FactorUpper(block, pool)) return false;
+    InvertUpper(block, pool);
+    upper->block(begin, begin, width, width) = block.cast<float>();
+    MatrixD minus_z = MatrixD::Zero(rank, width);
+    for_row_tiles([&](Index row, Index rows) {
+      SubtractProductTransposed(solved.middleRows(row, rows), block, minus_z.middleRows(row, rows));
+    });
+    pool->ParallelFor(Tiles(size) - 1 - k, [&](Index tile, int) {
+      const Index column = (k + 1 + tile) * kTile;
+      const Index columns_behind = TileSize(k + 1 + tile, size);
+      MatrixD behind = MatrixD::Zero(width, columns_behind);
+      AddTransposedProduct(minus_z, scaled.middleCols(column, columns_behind), behind);
+      upper->block(begin, column, width, columns_behind) = behind.cast<float>();
+    });
+    for_row_tiles([&](Index row, Index rows) {
+      SubtractProductTransposed(minus_z.middleRows(row, rows), minus_z,
+                                inverse.middleRows(row, rows));
+    });
+  }
+  return true;
 }
 
 }  // namespace daq

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "base/error.h"
@@ -19,6 +20,10 @@ constexpr double kLeastRetry = 1e-4;
 // H has no negative eigenvalue and none above n times its mean diagonal, so with this much damping
 // it is well conditioned, whatever the inputs.
 constexpr double kMostDamping = 10;
+
+// With fewer tokens than features over this, working on the inputs takes fewer operations than on
+// the Gram matrix.
+constexpr Index kFeaturesPerToken = 4;
 
 std::vector<std::int32_t> Order(const VectorD& diagonal, bool act_order) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(diagonal.size()));
@@ -53,37 +58,68 @@ MatrixD Ordered(const MatrixD& gram, double factor, const VectorD& diagonal,
   return ordered;
 }
 
+// The kept inputs' features in `order`, times `factor`, in double: [tokens, in_features].
+MatrixD OrderedInputs(const LayerStatistics& statistics, double factor,
+                      const std::vector<std::int32_t>& order) {
+  const ConstMatrixView inputs = statistics.inputs();
+  MatrixD ordered(inputs.rows(), inputs.cols());
+  for (Index row = 0; row < inputs.rows(); ++row) {
+    for (Index p = 0; p < inputs.cols(); ++p) {
+      ordered(row, p) =
+          factor * static_cast<double>(inputs(row, order[static_cast<std::size_t>(p)]));
+    }
+  }
+  return ordered;
+}
+
+// U of H + diag(added): from the inputs where there are few and something is added everywhere, else
+// from the Gram matrix. False where the matrix is not positive definite.
+bool FactorInverse(const LayerStatistics& statistics, const VectorD& added,
+                   const std::vector<std::int32_t>& order, ThreadPool* pool, MatrixF* upper) {
+  const double factor = 2 / static_cast<double>(statistics.tokens());
+  const bool few = statistics.tokens() <= statistics.in_features() / kFeaturesPerToken;
+  if (few && added.minCoeff() > 0) {
+    const VectorD ordered = VectorD::NullaryExpr(
+        added.size(), [&](Index p) { return added[order[static_cast<std::size_t>(p)]]; });
+    return InverseFactorOfLowRank(ordered, OrderedInputs(statistics, std::sqrt(factor), order),
+                                  pool, upper);
+  }
+  const MatrixD& gram = statistics.gram(pool);
+  MatrixD h = Ordered(gram, factor, gram.diagonal() * factor + added, order, pool);
+  if (!FactorUpper(h, pool)) return false;
+  InvertUpper(h, pool);
+  *upper = h.cast<float>();
+  return true;
+}
+
 InverseFactor Make(const LayerContext& layer, double damp_percent, bool act_order) {
-  const MatrixD& gram = layer.statistics->gram(layer.pool);
-  const double factor = 2 / static_cast<double>(layer.statistics->tokens());
-  VectorD diagonal = gram.diagonal() * factor;
+  const LayerStatistics& statistics = *layer.statistics;
+  VectorD diagonal = 2 * statistics.mean_square();
   InverseFactor result;
   result.trace = Total(diagonal);
+  VectorD added = VectorD::Zero(diagonal.size());
   for (Index c = 0; c < diagonal.size(); ++c) {
     if (diagonal[c] != 0) continue;
     result.dead.push_back(static_cast<std::int32_t>(c));
-    diagonal[c] = 1;
+    diagonal[c] = added[c] = 1;
   }
   result.order = Order(diagonal, act_order);
   const double mean = Total(diagonal) / static_cast<double>(diagonal.size());
   double damp = damp_percent;
   while (damp <= kMostDamping) {
-    const VectorD damped = diagonal.array() + damp * mean;
-    MatrixD h = Ordered(gram, factor, damped, result.order, layer.pool);
-    if (!FactorUpper(h, layer.pool)) {
-      damp = std::max(10 * damp, kLeastRetry);
-      continue;
+    const VectorD damped = added.array() + damp * mean;
+    if (FactorInverse(statistics, damped, result.order, layer.pool, &result.upper)) {
+      result.damp_percent = damp;
+      return result;
     }
-    InvertUpper(h, layer.pool);
-    result.damp_percent = damp;
-    result.upper = h.cast<float>();
-    return result;
+    damp = std::max(10 * damp, kLeastRetry);
   }
   throw InputError({layer.name}, "calibration inputs",
                    fmt::format("finite numbers, so that X^T X is positive definite with "
                                "damp_percent {}",
                                kMostDamping),
-                   fmt::format("a trace of X^T X of {}", result.trace / factor));
+                   fmt::format("a trace of X^T X of {}",
+                               result.trace * static_cast<double>(statistics.tokens()) / 2));
 }
 
 }  // namespace

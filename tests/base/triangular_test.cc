@@ -4,6 +4,7 @@
 
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "base/blas.h"
 
@@ -86,6 +87,48 @@ TEST_F(TriangularTest, SingularAndIndefiniteAndUndefinedMatricesAreRefused) {
     undefined(0, size - 1) = std::numeric_limits<double>::quiet_NaN();
     EXPECT_FALSE(FactorUpper(undefined, &pool)) << size;
   }
+}
+
+// Y of few rows, of as many as columns, and with a column of zeros; d over three decades.
+TEST_F(TriangularTest, TheFactorOfALowRankMatrixIsThatOfTheMatrix) {
+  ThreadPool pool(2);
+  for (const auto& [rank, size] :
+       {std::pair<Index, Index>{1, 1}, {1, 300}, {40, 128}, {40, 300}, {150, 300}, {300, 300}}) {
+    MatrixD y = MatrixD::NullaryExpr(rank, size, [](Index r, Index c) { return Value(r, 5 * c); });
+    if (size > 7) y.col(7).setZero();
+    const VectorD d = VectorD::NullaryExpr(
+        size, [](Index i) { return 0.01 * std::pow(10.0, static_cast<double>(i % 4)); });
+    MatrixD dense = y.transpose() * y + MatrixD(d.asDiagonal());
+    ASSERT_TRUE(FactorUpper(dense, &pool));
+    InvertUpper(dense, &pool);
+    MatrixF upper;
+    ASSERT_TRUE(InverseFactorOfLowRank(d, y, &pool, &upper));
+    EXPECT_TRUE(upper.isUpperTriangular(0.0F));
+    // U's entries are at most d^-1/2 = 10. They are rounded to float32; in double both ways lose
+    // n * 2^-53 times the condition number, below 300 / 0.01, which is less.
+    EXPECT_LE((upper.cast<double>() - dense).cwiseAbs().maxCoeff(), 10 * 0x1p-23)
+        << rank << " x " << size;
+  }
+}
+
+TEST_F(TriangularTest, TheFactorOfALowRankMatrixHasTheSameBitsForAnyThreadCount) {
+  ThreadPool one(1);
+  ThreadPool three(3);
+  const MatrixD y = MatrixD::NullaryExpr(200, 520, [](Index r, Index c) { return Value(r, c); });
+  const VectorD d = VectorD::Constant(520, 0.1);
+  MatrixF a;
+  MatrixF b;
+  ASSERT_TRUE(InverseFactorOfLowRank(d, y, &one, &a));
+  ASSERT_TRUE(InverseFactorOfLowRank(d, y, &three, &b));
+  EXPECT_EQ(a, b);
+}
+
+TEST_F(TriangularTest, AnUndefinedLowRankMatrixIsRefused) {
+  ThreadPool pool(1);
+  MatrixD y = MatrixD::Constant(3, 200, 1.0);
+  y(1, 150) = std::numeric_limits<double>::quiet_NaN();
+  MatrixF upper;
+  EXPECT_FALSE(InverseFactorOfLowRank(VectorD::Constant(200, 0.1), y, &pool, &upper));
 }
 
 }  // namespace
