@@ -86,13 +86,13 @@ BlockForward::BlockForward(const ModelConfig& config, Index window_tokens, Threa
                          AttentionScratch(window_tokens)),
       product_tile_(static_cast<std::size_t>(pool->threads()), MatrixF(kTokenTile, kOutputTile)) {}
 
-std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index window_tokens,
-                                           int threads) {
+std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index windows,
+                                           Index window_tokens, int threads) {
   const Index row = config.hidden_size + 2 * config.query_size() + 2 * config.key_value_size() +
                     2 * config.intermediate_size;
   const Index worker = kQueryTile * window_tokens + kTokenTile * kOutputTile;
-  const Index values = BatchWindows(window_tokens) * window_tokens * row + threads * worker +
-                       window_tokens * config.head_dim;
+  const Index values = std::min(windows, BatchWindows(window_tokens)) * window_tokens * row +
+                       threads * worker + window_tokens * config.head_dim;
   return static_cast<std::uint64_t>(values) * sizeof(float);
 }
 

@@ -63,7 +63,8 @@ class BlockForward {
   Index batch_windows() const { return batch_windows_; }
 
   // Bytes of scratch space that a pass over windows of this length holds.
-  static std::uint64_t WorkspaceBytes(const ModelConfig& config, Index window_tokens, int threads);
+  static std::uint64_t WorkspaceBytes(const ModelConfig& config, Index windows, Index window_tokens,
+                                      int threads);
 
  private:
   void RunBatch(const BlockWeights& weights, Index first_window, MatrixView states,

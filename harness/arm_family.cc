@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/error.h"
-#include "harness/estimate.h"
 
 namespace daq {
 namespace {
@@ -86,6 +85,26 @@ Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
     total += static_cast<double>(blocks.value_or(config.num_layers)) * block;
   }
   return total;
+}
+
+MemoryEstimate QuantizeMemoryOf(const Workload& work, const ArmFamily& family, int threads) {
+  const ModelConfig& config = work.models[family.arms.front()->model]->checkpoint.config();
+  std::vector<RecipeParts> parts;
+  std::vector<RecipeShape> recipes;
+  parts.reserve(family.arms.size());
+  const WindowShape calibration = ShapeOf(family.texts.calibration);
+  Index module_windows = 0;
+  for (const Arm* arm : family.arms) {
+    const WindowShape own = ShapeOf(CalibrationWindows(work, *arm));
+    parts.push_back(MakeParts(arm->recipe));
+    recipes.push_back({&parts.back(), &arm->recipe.format, own});
+    if (parts.back().transform->needs_statistics())
+      module_windows = std::max(module_windows, own.windows);
+  }
+  MemoryEstimate memory = PassMemory(config, calibration, ShapeOf(family.texts.held_out), threads);
+  memory.fixed_bytes += RecipeBytes(config, recipes, threads);
+  memory.states_bytes += ModuleStatesBytes(config, {module_windows, calibration.window_tokens});
+  return memory;
 }
 
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "harness/estimate.h"
 #include "harness/quantize_stage.h"
 #include "harness/workload.h"
 
@@ -28,6 +29,9 @@ std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> 
 // Rough work of quantising these arms (harness/estimate.h), or only so many blocks of them.
 Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
                     std::optional<Index> blocks = {});
+
+// The memory of the pass that quantises a family (harness/estimate.h).
+MemoryEstimate QuantizeMemoryOf(const Workload& work, const ArmFamily& family, int threads);
 
 // The jobs that quantise a family, into `folder`/<arm's id>.
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

@@ -17,9 +17,10 @@ constexpr std::array<LinearLayer, 4> kReaders = {LinearLayer::kQuery, LinearLaye
 
 // Where states go: nowhere, i.e. memory, or the scratch folder.
 std::filesystem::path StatesFolder(const ModelConfig& config, WindowShape windows,
-                                   const TokenWindows* beside, const Stage& stage) {
-  const MemoryEstimate memory =
-      QuantizeMemory(config, windows, ShapeOf(beside), stage.pool->threads());
+                                   const CalibrationPass::Use& use, const Stage& stage) {
+  MemoryEstimate memory = PassMemory(config, windows, ShapeOf(use.beside), stage.pool->threads());
+  memory.fixed_bytes += use.recipe_bytes;
+  memory.states_bytes += ModuleStatesBytes(config, {use.module_windows, windows.window_tokens});
   return StatesFitInMemory(memory, stage.memory_budget_bytes) ? std::filesystem::path()
                                                               : stage.work_folder;
 }
@@ -32,13 +33,13 @@ CalibrationPass::CalibrationPass(const Checkpoint& checkpoint, const TokenWindow
       sizes_(use.sizes),
       pool_(stage.pool),
       states_(sizes_.back(), windows.window_tokens, config_.hidden_size,
-              StatesFolder(config_, {sizes_.back(), windows.window_tokens}, use.beside, stage)),
+              StatesFolder(config_, {sizes_.back(), windows.window_tokens}, use, stage)),
       forward_(config_, windows.window_tokens, stage.pool) {
   DAQ_CHECK(sizes_.front() > 0 && sizes_.back() <= windows.count(), "windows of the calibration");
   EmbedTokens(checkpoint, windows, stage.pool, &states_);
   if (use.module_windows == 0) return;
-  const std::filesystem::path folder = StatesFolder(
-      config_, {sizes_.back() + 4 * use.module_windows, windows.window_tokens}, use.beside, stage);
+  const std::filesystem::path folder =
+      StatesFolder(config_, {sizes_.back(), windows.window_tokens}, use, stage);
   for (auto [module, errors] : {std::pair(ModuleErrors::Module::kAttention, &attention_),
                                 std::pair(ModuleErrors::Module::kMlp, &mlp_)}) {
     *errors = std::make_unique<ModuleErrors>(module, use.module_windows, config_.hidden_size,

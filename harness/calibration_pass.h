@@ -24,6 +24,8 @@ class CalibrationPass {
     Index module_windows = 0;
     // Windows of another pass at the same time, which shares the memory budget; null: none.
     const TokenWindows* beside = nullptr;
+    // What the recipes need besides (RecipeBytes of harness/estimate.h).
+    std::uint64_t recipe_bytes = 0;
   };
 
   CalibrationPass(const Checkpoint& checkpoint, const TokenWindows& windows, const Use& use,

@@ -2,7 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
+#include <map>
+#include <tuple>
+#include <utility>
 
 #include "base/error.h"
 #include "eval/block_forward.h"
@@ -14,7 +18,10 @@ namespace daq {
 namespace {
 
 // Code, libraries, tokens, allocator slack: measured at 40 to 60 MiB for the smallest models.
-constexpr std::uint64_t kProgramBytes = 64ULL << 20U;
+constexpr std::uint64_t kProgramBytes = 48ULL << 20U;
+
+// How much more a product in double costs than one in float32.
+constexpr double kDoubleCost = 2.5;
 
 // Of the rate of plain products.
 constexpr double kForwardShare = 0.8;
@@ -52,14 +59,18 @@ Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens) {
 }
 
 Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens) {
-  return static_cast<double>(config.num_layers) * BlockWork(config, windows, window_tokens) +
+  return static_cast<double>(config.num_layers) *
+             (ReadWork(config) + BlockWork(config, windows, window_tokens)) +
          HeadWork(config, windows, window_tokens);
 }
+
+Work ReadWork(const ModelConfig& config) { return Nanoseconds(6 * BlockWeightCount(config)); }
 
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
                                 int threads) {
   const std::uint64_t forward =
-      BlockWeightBytes(config) + BlockForward::WorkspaceBytes(config, window_tokens, threads);
+      BlockWeightBytes(config) +
+      BlockForward::WorkspaceBytes(config, windows, window_tokens, threads);
   return {.fixed_bytes =
               kProgramBytes + std::max(forward, WindowLossesBytes(config, window_tokens, threads)),
           .states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
@@ -85,40 +96,86 @@ WindowShape ShapeOf(const TokenWindows* windows) {
   return windows == nullptr ? WindowShape{} : WindowShape{windows->count(), windows->window_tokens};
 }
 
-MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
-                              WindowShape held_out, int threads) {
-  // Float weights, and beside them the largest layer's codes and error (5 bytes a weight) and the
-  // packed block.
-  const std::uint64_t block = BlockWeightBytes(config);
-  MemoryEstimate estimate{.fixed_bytes = kProgramBytes + 3 * block, .states_bytes = 0};
+MemoryEstimate PassMemory(const ModelConfig& config, WindowShape calibration, WindowShape held_out,
+                          int threads) {
+  MemoryEstimate estimate{.fixed_bytes = kProgramBytes + BlockWeightBytes(config),
+                          .states_bytes = 0};
   for (const WindowShape& shape : {calibration, held_out}) {
     if (shape.windows == 0) continue;
     const Index tokens = shape.windows * shape.window_tokens;
-    estimate.fixed_bytes += BlockForward::WorkspaceBytes(config, shape.window_tokens, threads);
+    estimate.fixed_bytes +=
+        BlockForward::WorkspaceBytes(config, shape.windows, shape.window_tokens, threads);
     for (const Index features : InputFeatures(config))
       estimate.fixed_bytes += StatisticsBytes(features, tokens);
     estimate.states_bytes +=
         HiddenStates::Bytes(shape.windows, shape.window_tokens, config.hidden_size);
   }
-  if (calibration.windows == 0) return estimate;
-  // What parts derive from the statistics of one input and work with, for the widest: a factor and
-  // its inverse, and each thread's prefix sums of a search.
-  const auto widest = static_cast<std::uint64_t>(
-      std::max({config.hidden_size, config.query_size(), config.intermediate_size}));
-  const auto rank =
-      std::min(widest, static_cast<std::uint64_t>(calibration.windows * calibration.window_tokens));
-  estimate.fixed_bytes += 2 * widest * widest * sizeof(double) +
-                          static_cast<std::uint64_t>(threads) * widest * rank * sizeof(double);
   return estimate;
 }
 
 namespace {
 
-// Products of a layer's weights with what is kept of the inputs; in double, so twice the work.
+LayerSize SizeOf(const ModelConfig& config, LinearLayer layer, const RecipeShape& recipe) {
+  const MatrixShape shape = LinearLayerShape(config, layer);
+  const Index group = recipe.format->group_size;
+  return {.out_features = shape.out_features,
+          .in_features = shape.in_features,
+          .group_length = group == 0 ? shape.in_features : group,
+          .codes = static_cast<Index>(recipe.format->codebook.values.size()),
+          .tokens = recipe.calibration.windows * recipe.calibration.window_tokens,
+          .is_first_of_input = layer != LinearLayer::kKey && layer != LinearLayer::kValue &&
+                               layer != LinearLayer::kUp};
+}
+
+}  // namespace
+
+std::uint64_t ModuleStatesBytes(const ModelConfig& config, WindowShape windows) {
+  return 4 * HiddenStates::Bytes(windows.windows, windows.window_tokens, config.hidden_size);
+}
+
+std::uint64_t RecipeBytes(const ModelConfig& config, const std::vector<RecipeShape>& recipes,
+                          int threads) {
+  // Parts of one kind share what they keep: by layer that reads an input first, group length,
+  // tokens, and whether it is the range's.
+  std::map<std::tuple<LinearLayer, Index, Index, bool>, double> kept;
+  const auto block = static_cast<double>(BlockWeightBytes(config));
+  double most = 0;
+  for (const RecipeShape& recipe : recipes) {
+    const Transform& transform = *recipe.parts->transform;
+    double scratch = 0;
+    for (const LinearLayer layer : kLinearLayers) {
+      const LayerSize size = SizeOf(config, layer, recipe);
+      const Footprint range = recipe.parts->range->Memory(size, threads);
+      const Footprint rounding = recipe.parts->rounding->Memory(size, threads);
+      // Also codes before they are packed, and packed.
+      scratch = std::max(scratch, 2 * size.weights() + range.scratch + rounding.scratch);
+      if (!size.is_first_of_input) continue;
+      for (const auto& [is_range, bytes] : {std::pair(true, range), std::pair(false, rounding)}) {
+        double& known = kept[{layer, size.group_length, size.tokens, is_range}];
+        known = std::max(known, bytes.kept);
+      }
+    }
+    // The rewritten block, and the statistics of its inputs.
+    if (!transform.is_identity()) {
+      scratch += block + static_cast<double>(StatisticsBytes(
+                             config.intermediate_size,
+                             recipe.calibration.windows * recipe.calibration.window_tokens));
+    }
+    const auto packed = static_cast<double>(QuantizedBytes(config, *recipe.format)) /
+                        static_cast<double>(config.num_layers);
+    most = std::max(most, packed + std::max(scratch, transform.block_copies() * block));
+  }
+  for (const auto& [where, bytes] : kept) most += bytes;
+  return static_cast<std::uint64_t>(most);
+}
+
+namespace {
+
+// Products of a layer's weights with what is kept of the inputs.
 Work OutputWork(const LayerSize& size, Index tokens) {
   const bool keeps_rows = tokens <= size.in_features;
   return Products(2 * size.weights() * static_cast<double>(std::min(tokens, size.in_features)) *
-                  (keeps_rows ? 1 : 2));
+                  (keeps_rows ? 1 : kDoubleCost));
 }
 
 }  // namespace
@@ -129,7 +186,8 @@ Work CalibrationWork(const ModelConfig& config, WindowShape windows) {
   Work work = BlockWork(config, windows.windows, windows.window_tokens);
   for (const Index features : InputFeatures(config)) {
     const auto size = static_cast<double>(features);
-    if (tokens > features) work += Products(2 * static_cast<double>(tokens) * size * size);
+    if (tokens > features)
+      work += Products(kDoubleCost * 2 * static_cast<double>(tokens) * size * size);
   }
   return work;
 }
@@ -140,13 +198,7 @@ Work QuantizeWork(const ModelConfig& config, const RecipeParts& parts, const For
   const auto evaluations = static_cast<double>(parts.transform->evaluations());
   Work work;
   for (const LinearLayer layer : kLinearLayers) {
-    const MatrixShape shape = LinearLayerShape(config, layer);
-    const LayerSize size{
-        .out_features = shape.out_features,
-        .in_features = shape.in_features,
-        .group_length = format.group_size == 0 ? shape.in_features : format.group_size,
-        .codes = static_cast<Index>(format.codebook.values.size()),
-        .tokens = tokens};
+    const LayerSize size = SizeOf(config, layer, {&parts, &format, calibration});
     // Reports compare the recipe's and rtn's errors with the outputs.
     work += Nanoseconds(20 * size.weights());
     for (const Index seen : {tokens, held_out.windows * held_out.window_tokens})

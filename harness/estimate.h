@@ -1,5 +1,6 @@
 #pragma once
 #include <cstdint>
+#include <vector>
 
 #include "base/work.h"
 #include "eval/model_config.h"
@@ -20,7 +21,10 @@ double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens);
 Work BlockWork(const ModelConfig& config, Index windows, Index window_tokens);
 Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens);
 
-// A pass of the whole model: blocks and head.
+// Reading a block's weights, or unpacking them.
+Work ReadWork(const ModelConfig& config);
+
+// A pass of the whole model: blocks, read and run, and head.
 Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens);
 
 // Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they
@@ -42,10 +46,26 @@ struct WindowShape {
 // Of windows that need not be there.
 WindowShape ShapeOf(const TokenWindows* windows);
 
-// The same of a quantise pass: also one block's packed form and what is kept of the calibration and
-// the held-out windows' inputs.
-MemoryEstimate QuantizeMemory(const ModelConfig& config, WindowShape calibration,
-                              WindowShape held_out, int threads);
+// A recipe of a quantise pass, for forecasts. What is pointed to must outlive it.
+struct RecipeShape {
+  const RecipeParts* parts;
+  const Format* format;
+  WindowShape calibration;
+};
+
+// The same of a quantise pass without its recipes: also what is kept of the calibration and the
+// held-out windows' inputs.
+MemoryEstimate PassMemory(const ModelConfig& config, WindowShape calibration, WindowShape held_out,
+                          int threads);
+
+// Hidden states of windows whose modules' outputs a transform looks at: inputs and outputs of
+// attention and of the MLP.
+std::uint64_t ModuleStatesBytes(const ModelConfig& config, WindowShape windows);
+
+// Bytes that the recipes of a pass need besides: what parts keep with the statistics, all together,
+// and what the recipe with most works with.
+std::uint64_t RecipeBytes(const ModelConfig& config, const std::vector<RecipeShape>& recipes,
+                          int threads);
 
 // Rough work of carrying calibration windows through one block and collecting what its layers read.
 Work CalibrationWork(const ModelConfig& config, WindowShape windows);

@@ -32,13 +32,15 @@ std::vector<double> EvaluateWindows(const Checkpoint& checkpoint, const TokenWin
   StateCheckpoint saved(stage.work_folder / (key + ".states"), key, stage.save_interval);
   const Index resumed = saved.Load(&states).value_or(0);
   if (resumed == 0) EmbedTokens(checkpoint, windows, stage.pool, &states);
-  stage.Skip(static_cast<double>(resumed) * BlockWork(config, windows.count(), tokens));
+  stage.Skip(static_cast<double>(resumed) *
+             (ReadWork(config) + BlockWork(config, windows.count(), tokens)));
   {
     // The block's weights and scratch space are gone before the head's come.
     BlockForward forward(config, tokens, stage.pool);
     BlockWeights weights(config);
     for (Index block = resumed; block < config.num_layers; ++block) {
       blocks(block, &weights);
+      stage.Done(ReadWork(config));
       forward.Run(weights, &states, {},
                   [&](Index count) { stage.Done(BlockWork(config, count, tokens)); });
       saved.SaveIfDue(block + 1, &states);

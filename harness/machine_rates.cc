@@ -23,7 +23,7 @@ namespace {
 constexpr double kMeasureSeconds = 0.4;
 
 // Of one channel of MeasureSearches by one thread of docs/performance.md's machine.
-constexpr double kReferenceSeconds = 0.5e-3;
+constexpr double kReferenceSeconds = 0.26e-3;
 
 // How often `run` can be called in a second.
 double CallsPerSecond(const std::function<void()>& run) {

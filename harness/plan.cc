@@ -24,6 +24,12 @@ struct Remainder {
   std::uint64_t scratch_bytes =
       0;  // hidden states that do not fit the budget, and one saved copy of the largest pass
   std::uint64_t packed_bytes = 0;  // all quantised models of one pass
+
+  void IncludeMemory(const MemoryEstimate& memory, const RunOptions& options) {
+    const bool fits = memory.fixed_bytes + memory.states_bytes <= options.memory_budget_bytes;
+    memory_bytes = std::max(memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
+    scratch_bytes = std::max(scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
+  }
 };
 
 void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
@@ -35,18 +41,9 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
   remainder->work += EvaluationWork(config, windows.count(), windows.window_tokens);
   const MemoryEstimate memory =
       EvaluationMemory(config, windows.count(), windows.window_tokens, options.threads);
-  const bool fits = memory.fixed_bytes + memory.states_bytes <= options.memory_budget_bytes;
-  remainder->memory_bytes =
-      std::max(remainder->memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
-  remainder->scratch_bytes =
-      std::max(remainder->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
+  remainder->IncludeMemory(memory, options);
   if (!AddQuantizedArm(arm, &remainder->arms)) return;
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
-  const MemoryEstimate quantize =
-      QuantizeMemory(config, ShapeOf(CalibrationWindows(work, arm)),
-                     ShapeOf(HeldOutWindows(work, arm)), options.threads);
-  remainder->memory_bytes =
-      std::max(remainder->memory_bytes, quantize.fixed_bytes + quantize.states_bytes);
 }
 
 std::string CellTable(const Workload& work, const CellStore& store) {
@@ -103,6 +100,8 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
     if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
   }
   left.work += QuantizeWorkOf(work, left.arms);
+  for (const ArmFamily& family : FamiliesOf(work, left.arms))
+    left.IncludeMemory(QuantizeMemoryOf(work, family, options.threads), options);
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);
   text.append(fmt::format("left to do  {} of {} cells\n", left.cells, work.cells.size()));

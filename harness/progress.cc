@@ -86,7 +86,7 @@ std::string FitToColumns(std::string_view line, std::size_t columns) {
 }
 
 std::string FormatSeconds(double seconds) {
-  if (seconds < 1) return fmt::format("{:.1f} s", seconds);
+  if (seconds < 10) return fmt::format("{:.1f} s", seconds);
   if (seconds < 120) return fmt::format("{:.0f} s", seconds);
   const auto minutes = static_cast<long>(std::lround(seconds / 60));
   if (minutes < 120) return fmt::format("{} min", minutes);

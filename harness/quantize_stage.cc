@@ -52,6 +52,15 @@ struct ModelPass {
     return CalibrationWork(config(), FirstWindows(windows)) +
            CalibrationWork(config(), ShapeOf(texts.held_out));
   }
+  std::uint64_t RecipeBytesOf(const std::vector<Worker*>& workers) const {
+    std::vector<RecipeShape> recipes;
+    recipes.reserve(workers.size());
+    for (const Worker* worker : workers) {
+      recipes.push_back(
+          {&worker->parts, &worker->job->recipe.format, FirstWindows(worker->job->windows)});
+    }
+    return RecipeBytes(config(), recipes, stage.pool->threads());
+  }
   WindowShape FirstWindows(Index windows) const {
     return {windows, texts.calibration == nullptr ? 0 : texts.calibration->window_tokens};
   }
@@ -160,7 +169,8 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
         model.checkpoint, *model.texts.calibration,
         CalibrationPass::Use{.sizes = sizes,
                              .module_windows = ModuleWindowsOf(workers),
-                             .beside = model.texts.held_out},
+                             .beside = model.texts.held_out,
+                             .recipe_bytes = model.RecipeBytesOf(workers)},
         model.stage);
   }
   HeldOutPass held_out(model);
@@ -237,7 +247,8 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
       model.checkpoint, *model.texts.calibration,
       CalibrationPass::Use{.sizes = {windows},
                            .module_windows = worker->LooksAtModules() ? windows : 0,
-                           .beside = model.texts.held_out},
+                           .beside = model.texts.held_out,
+                           .recipe_bytes = model.RecipeBytesOf({worker})},
       model.stage);
   HeldOutPass held_out(model);
   const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);

@@ -83,15 +83,15 @@ class Runner {
     const auto include = [&](const MemoryEstimate& estimate) {
       most.fixed_bytes = std::max(most.fixed_bytes, estimate.fixed_bytes);
     };
+    std::vector<const Arm*> arms;
     for (const std::size_t cell : pending_) {
-      const Arm& arm = ArmOf(cell);
-      const ModelConfig& config = CheckpointOf(arm).config();
+      const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
       include(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens,
                                options_.threads));
-      if (arm.recipe.full_precision) continue;
-      include(QuantizeMemory(config, ShapeOf(CalibrationWindows(work_, arm)),
-                             ShapeOf(HeldOutWindows(work_, arm)), options_.threads));
+      AddQuantizedArm(ArmOf(cell), &arms);
     }
+    for (const ArmFamily& family : FamiliesOf(work_, arms))
+      include(QuantizeMemoryOf(work_, family, options_.threads));
     StatesFitInMemory(most, options_.memory_budget_bytes);
   }
 

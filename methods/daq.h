@@ -63,6 +63,7 @@ RangeResult RoundedResult(const GroupPieces& pieces, const Format& format,
 // Of SolveDaq, for forecasts (methods/layer_size.h): some 1500 looks at a group's loss, and once
 // the sums of its inputs.
 Work DaqCost(const DaqOptions& options, const LayerSize& size);
+Footprint DaqMemory(const DaqOptions& options, const LayerSize& size, int threads);
 
 // daq.loss_start and so on, docs/daq.md.
 Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups);

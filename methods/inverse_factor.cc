@@ -25,6 +25,8 @@ constexpr double kMostDamping = 10;
 // the Gram matrix.
 constexpr Index kFeaturesPerToken = 4;
 
+bool AreFew(Index tokens, Index in_features) { return tokens <= in_features / kFeaturesPerToken; }
+
 std::vector<std::int32_t> Order(const VectorD& diagonal, bool act_order) {
   std::vector<std::int32_t> order(static_cast<std::size_t>(diagonal.size()));
   std::iota(order.begin(), order.end(), 0);
@@ -77,8 +79,7 @@ MatrixD OrderedInputs(const LayerStatistics& statistics, double factor,
 bool FactorInverse(const LayerStatistics& statistics, const VectorD& added,
                    const std::vector<std::int32_t>& order, ThreadPool* pool, MatrixF* upper) {
   const double factor = 2 / static_cast<double>(statistics.tokens());
-  const bool few = statistics.tokens() <= statistics.in_features() / kFeaturesPerToken;
-  if (few && added.minCoeff() > 0) {
+  if (AreFew(statistics.tokens(), statistics.in_features()) && added.minCoeff() > 0) {
     const VectorD ordered = VectorD::NullaryExpr(
         added.size(), [&](Index p) { return added[order[static_cast<std::size_t>(p)]]; });
     return InverseFactorOfLowRank(ordered, OrderedInputs(statistics, std::sqrt(factor), order),
@@ -130,6 +131,21 @@ const InverseFactor& InverseFactorOf(const LayerContext& layer, double damp_perc
   return layer.statistics->Derived<InverseFactor>(
       fmt::format("gptq factor damp_percent={} act_order={}", damp_percent, act_order),
       [&] { return Make(layer, damp_percent, act_order); });
+}
+
+Footprint InverseFactorMemory(Index in_features, Index tokens) {
+  const auto n = static_cast<double>(in_features);
+  const double upper = 4 * n * n;
+  if (AreFew(tokens, in_features)) return {upper, 16 * static_cast<double>(tokens) * n};
+  return {upper + (tokens <= in_features ? 8 * n * n : 0), 8 * n * n};
+}
+
+Work InverseFactorWork(Index in_features, Index tokens) {
+  const auto n = static_cast<double>(in_features);
+  const auto t = static_cast<double>(tokens);
+  // Double precision and small tiles: a quarter of the rate of products in float32.
+  if (AreFew(tokens, in_features)) return Products(4 * (2 * t * n * n + 8 * t * t * n));
+  return Products(4 * n * n * (2 * n / 3 + (tokens <= in_features ? t : 0)));
 }
 
 }  // namespace daq

@@ -31,4 +31,9 @@ struct InverseFactor {
 const InverseFactor& InverseFactorOf(const LayerContext& layer, double damp_percent,
                                      bool act_order);
 
+// The memory and the work of that, for forecasts: with a Gram matrix that nobody else has asked
+// for.
+Footprint InverseFactorMemory(Index in_features, Index tokens);
+Work InverseFactorWork(Index in_features, Index tokens);
+
 }  // namespace daq

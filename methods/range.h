@@ -50,8 +50,9 @@ class Range {
   // True if Find needs layer.statistics.
   virtual bool needs_statistics() const = 0;
 
-  // Rough work of Find, for forecasts only.
+  // Rough work and memory of Find, for forecasts only.
   virtual Work Cost(const LayerSize&) const { return {}; }
+  virtual Footprint Memory(const LayerSize&, int /*threads*/) const { return {}; }
 
   // The grid of `weight`, [rows, columns], all finite, columns a multiple of the group size (or
   // any, by channel). Rows are independent of each other. Deterministic for any thread count.

@@ -22,6 +22,9 @@ class Daq final : public Range {
   std::string Explain(const Format& format) const override { return ExplainDaq(options_, format); }
 
   Work Cost(const LayerSize& size) const override { return DaqCost(options_, size); }
+  Footprint Memory(const LayerSize& size, int threads) const override {
+    return DaqMemory(options_, size, threads);
+  }
 
   bool needs_statistics() const override { return options_.searches; }
 

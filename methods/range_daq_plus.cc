@@ -212,6 +212,10 @@ class DaqPlus final : public Range {
            Nanoseconds(size.groups() * searches * looks * 20 * static_cast<double>(size.codes));
   }
 
+  Footprint Memory(const LayerSize& size, int threads) const override {
+    return DaqMemory(options_.daq, size, threads);
+  }
+
   RangeResult Find(const ConstMatrixView& weight, const Format& format,
                    const LayerContext& layer) const override {
     DAQ_CHECK(layer.statistics != nullptr, "the search needs inputs");

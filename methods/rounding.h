@@ -17,8 +17,9 @@ class Rounding {
 
   virtual bool needs_statistics() const = 0;
 
-  // Rough work of Quantize without the range's, as Range::Cost.
+  // Rough work and memory of Quantize without the range's, as Range::Cost.
   virtual Work Cost(const LayerSize&) const { return {}; }
+  virtual Footprint Memory(const LayerSize&, int /*threads*/) const { return {}; }
 
   // The quantised form of `weight`, [out_features, in_features], all finite. Deterministic for any
   // thread count. Throws InputError, naming the layer, if the group size does not divide

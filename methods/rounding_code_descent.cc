@@ -221,6 +221,12 @@ class CodeDescent final : public Rounding {
     return size.weights() * (Nanoseconds(100) + Products(8 * inputs));
   }
 
+  // The Gram matrix where only rows were kept, and the damped one; codes.
+  Footprint Memory(const LayerSize& size, int) const override {
+    const double gram = 8 * static_cast<double>(size.in_features * size.in_features);
+    return {.kept = size.tokens <= size.in_features ? gram : 0, .scratch = size.weights() + gram};
+  }
+
   RoundingResult Quantize(const ConstMatrixView& weight, const Range& range, const Format& format,
                           const LayerContext& layer) const override {
     DAQ_CHECK(layer.statistics != nullptr, "code descent is handed calibration data");

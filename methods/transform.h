@@ -73,6 +73,9 @@ class Transform {
   // How often Apply evaluates the error of each group, for forecasts of time.
   virtual Index evaluations() const { return 0; }
 
+  // How many copies of the block's float32 weights Apply works with, for forecasts of memory.
+  virtual double block_copies() const { return 0; }
+
   // Throws InputError if this transform cannot serve `format`, as Range::CheckFormat.
   virtual void CheckFormat(const Format& format) const = 0;
 

@@ -98,6 +98,9 @@ class AwqScale final : public Transform {
   bool is_identity() const override { return false; }
   bool needs_statistics() const override { return true; }
   Index evaluations() const override { return grid_points_; }
+  // The block to rewrite, the one on trial, and the rounded consumers of a group: gate and up are
+  // two thirds of a block.
+  double block_copies() const override { return 2.7; }
   void CheckFormat(const Format& format) const override { CheckGridFormat(format); }
 
   // All groups are searched before any is rewritten, as llm-awq does: a group's loss does not

@@ -18,7 +18,7 @@ else
   shift
 fi
 
-scripts/install.sh --test
+scripts/install.sh --bench
 cmake --preset release
 cmake --build --preset release --target daq-bench
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
@@ -28,4 +28,4 @@ processor=$(scripts/processor-name.sh)
 folder=results/bench/$processor
 python3 tests/bench/peers/compare.py build/release/daq-bench "$venv/bin/python" "$folder/peers.json" "$@"
 python3 tests/bench/peers/compare_authors.py build/release/daq-bench "$venv/bin/python" "$folder/authors.json"
-python3 tests/bench/summary.py "$folder" "$folder.json" "$(git rev-parse --short HEAD)"
+python3 tests/bench/summary.py "$folder" "$folder.json" "$(git rev-parse --short HEAD)" docs/performance.md

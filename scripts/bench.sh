@@ -26,7 +26,7 @@ for name in "${names[@]}"; do
   targets+=("${name}_bench")
 done
 
-scripts/install.sh --test
+scripts/install.sh --bench
 cmake --preset release
 cmake --build --preset release --target "${targets[@]}"
 unset OPENBLAS_CORETYPE OPENBLAS_L2_SIZE
@@ -37,10 +37,11 @@ for name in "${names[@]}"; do
   echo "bench: $name"
   if [[ $name == program ]]; then
     python3 tests/bench/program/measure.py build/release/daq-bench "$folder/program.json"
+    python3 tests/bench/program/plot_growth.py "$folder/program.json" "$folder/growth.svg"
   else
     "build/release/${name}_bench" --benchmark_min_time=0.5 --benchmark_repetitions=3 --benchmark_out="$folder/$name.json" \
       --benchmark_out_format=json
   fi
 done
-python3 tests/bench/summary.py "$folder" "$folder.json" "$(git rev-parse --short HEAD)"
+python3 tests/bench/summary.py "$folder" "$folder.json" "$(git rev-parse --short HEAD)" docs/performance.md
 echo "bench: results in $folder and $folder.json"

@@ -3,6 +3,7 @@
 #
 #   scripts/install.sh            what building and running need
 #   scripts/install.sh --test     also what the tests need
+#   scripts/install.sh --bench    also what the benchmarks need
 #
 # Does nothing, and needs no network, where nothing is missing. Uses sudo where it is not run by root. Never removes
 # or replaces a package: apt-get stops instead.
@@ -14,12 +15,14 @@ packages=(
   nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
 )
 test_packages=(libbenchmark-dev python3)
+bench_packages=(gnuplot-nox python3-venv)
 
 case "${1-}" in
   "") ;;
   --test) packages+=("${test_packages[@]}") ;;
+  --bench) packages+=("${test_packages[@]}" "${bench_packages[@]}") ;;
   *)
-    echo "usage: $0 [--test]" >&2
+    echo "usage: $0 [--test | --bench]" >&2
     exit 2
     ;;
 esac

@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""The figures that docs/performance.md states, from the files of one processor's folder, as one JSON object.
+"""The figures of one processor's folder as one JSON object, and the tables of docs/performance.md.
 
-    summary.py FOLDER OUT.json COMMIT
+    summary.py FOLDER OUT.json COMMIT [PERFORMANCE.md]
 
 FOLDER (results/bench/<processor>) has forward.json, daq.json and gptq.json of Google Benchmark, program.json
 (program/measure.py), peers.json and authors.json (peers/); what is not there is left out. `how` says for each figure
-what was measured and in which file its parts are.
+what was measured and in which file its parts are. Tables go between the two marks in PERFORMANCE.md.
 """
 import datetime
 import json
@@ -78,6 +78,64 @@ def summary(folder: pathlib.Path) -> tuple[dict, dict]:
     return figures, how
 
 
+def table(titles: list[str], rows: list[list]) -> str:
+    lines = [titles, [":---"] + ["---:"] * (len(titles) - 1), *rows]
+    return "".join("| " + " | ".join(map(str, line)) + " |\n" for line in lines)
+
+
+def tables(folder: pathlib.Path, figures: dict) -> str:
+    text = ""
+    if (file := folder / "forward.json").exists():
+        rate = benchmarks(file, "rate")
+        rows = [[name, threads, *(f"{rate[f'BM_{part}/{shape}/{threads}'] / 1e9:.0f}" for part in
+                                  ("Products", "Block", "HeadProduct", "Head")),
+                 *(f"{rate[f'BM_{part}/{shape}/{threads}'] / rate[f'BM_{base}/{shape}/{threads}']:.2f}" for part, base in
+                   (("Block", "Products"), ("Head", "HeadProduct")))]
+                for shape, name in enumerate(("LLaMA-7B, 1 x 2048 tokens", "SmolLM2-135M, 2 x 2048", "demo, 16 x 512"))
+                for threads in (1, 2)]
+        text += "### Forward pass, GFLOP/s\n\n" + table(
+            ["shape", "threads", "sgemm", "block", "sgemm of logits", "logits", "block's share", "logits' share"], rows) + "\n"
+    if (file := folder / "peers.json").exists():
+        peers = json.loads(file.read_text())
+        rows = [[name, threads, f"{median:.0f}", "" if name == "daq-bench" else
+                 f"{peers['threads'][threads]['median']['daq-bench'] / median:.2f}"]
+                for threads in ("1", "2") for name, median in peers["threads"][threads]["median"].items()]
+        versions = ", ".join(f"{name} {version}" for name, version in peers["versions"].items())
+        text += (f"### Against transformers and llama.cpp\n\nSmolLM2-135M's shape, float32, {peers['tokens']} tokens in windows "
+                 f"of 2048, median of rounds in turn; {versions}.\n\n"
+                 + table(["program", "threads", "tokens a second", "daq-bench over it"], rows) + "\n")
+    if (file := folder / "authors.json").exists():
+        authors = json.loads(file.read_text())["methods"]
+        rows = [[method, threads, f"{run['authors']['seconds']:.0f}", f"{run['daq_bench']:.1f}",
+                 f"{run['authors']['seconds'] / run['daq_bench']:.1f}"]
+                for method, runs in authors.items() for threads, run in runs.items()]
+        text += "### A 7B-shaped block, 512 tokens: against the authors' procedures\n\n" + table(
+            ["method", "threads", "authors' procedure, s", "daq-bench, s", "ratio"], rows) + "\n"
+        layers = authors["daq"]["1"]["authors"]["layers"]
+        text += "DAQ's procedure, seconds of each layer, one thread: " + ", ".join(
+            f"{name.split('.')[1]} {seconds:.0f}" for name, seconds in layers.items()) + ".\n\n"
+    if (file := folder / "daq.json").exists():
+        group, dense = benchmarks(file, "seconds_per_group"), benchmarks(file, "dense_seconds_per_group")
+        rows = [[name, f"{1e3 * dense[f'BM_DenseEvaluation/{shape}']:.1f}", f"{1e3 * group[f'BM_Search/{shape}']:.2f}",
+                 f"{figures[f'daq_speedup_{name}_here']:.0f}", f"{figures[f'daq_speedup_{name}']:.0f}",
+                 f"{1e3 * group[f'BM_Plus/{shape}']:.1f}"] for name, shape in SEARCHES.items()]
+        text += "### DAQ's search, ms a channel or group, one thread\n\n" + table(
+            ["inputs", "dense, here", "search", "ratio", "ratio to 90 GFLOP/s", "`daq_plus`"], rows) + "\n"
+    if (file := folder / "program.json").exists():
+        program = json.loads(file.read_text())
+        rows = [[name, point["size"], f"{point['seconds']:.2f}", f"{point['peak_bytes'] / 2**20:.0f}"]
+                for name, points in program["growth"].items() if isinstance(points, list) for point in points]
+        text += "### Growth\n\n" + table(["what grows", "size", "seconds", "peak MiB"], rows) + "\n"
+        rows = [[run["name"].replace("|", "/"), f"{run['planned_seconds']:.0f}", f"{run['seconds']:.1f}",
+                 f"{run['planned_bytes'] / 2**20:.0f}", f"{run['peak_bytes'] / 2**20:.0f}"] for run in program["forecasts"]]
+        text += "### What `plan` says and what a run takes\n\n" + table(
+            ["run", "planned s", "took s", "planned MiB", "peak MiB"], rows) + "\n"
+    return text
+
+
+BEGIN, END = "<!-- Written by scripts/bench.sh: -->\n", "<!-- Written by hand: -->\n"
+
+
 def main() -> None:
     folder, out, commit = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     figures, how = summary(folder)
@@ -86,6 +144,11 @@ def main() -> None:
                                **figures, "how": how}, indent=1) + "\n")
     for name, value in figures.items():
         print(f"{name:32} {value}")
+    if len(sys.argv) > 4:
+        page = pathlib.Path(sys.argv[4])
+        before, rest = page.read_text().split(BEGIN)
+        after = rest.split(END)[1]
+        page.write_text(before + BEGIN + "\n" + tables(folder, figures) + END + after)
 
 
 main()
