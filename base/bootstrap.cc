@@ -9,6 +9,13 @@
 
 namespace daq {
 
+Index UsualBlockWindows(Index windows) {
+  DAQ_CHECK(windows >= 1, "a window");
+  Index block = 1;  // in whole numbers: no cube root that falls just below one
+  while ((block + 1) * (block + 1) * (block + 1) <= windows) ++block;
+  return block;
+}
+
 std::vector<std::vector<double>> BootstrapPerplexities(
     const std::vector<std::vector<double>>& series, Index block_windows) {
   DAQ_CHECK(block_windows >= 1, "a block has a window");

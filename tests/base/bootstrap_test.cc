@@ -6,6 +6,7 @@
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/file.h"
 #include "base/python_random.h"
@@ -148,6 +149,19 @@ TEST(BootstrapTest, FewerThanTwoBlocksHaveNoInterval) {
   EXPECT_FALSE(std::isnan(IntervalOf({1, 2, 3, 4}, {2, 1, 3, 5}, 2).high));
   EXPECT_FALSE(Interval{}.ExcludesZero());
   EXPECT_TRUE(BootstrapPerplexities({}).empty());
+}
+
+TEST(BootstrapTest, TheUsualBlockIsTheCubeRoot) {
+  for (const auto& [windows, block] : {std::pair<Index, Index>{1, 1},
+                                       {7, 1},
+                                       {8, 2},
+                                       {26, 2},
+                                       {27, 3},
+                                       {63, 3},
+                                       {64, 4},
+                                       {166, 5},
+                                       {1000, 10}})
+    EXPECT_EQ(UsualBlockWindows(windows), block) << windows;
 }
 
 TEST(BootstrapTest, ZeroIsExcludedOnEitherSide) {
