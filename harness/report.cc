@@ -41,7 +41,12 @@ constexpr std::array kCsvMetricFields = {"dataset",
                                          "difference",
                                          "difference_low",
                                          "difference_high",
-                                         "significant"};
+                                         "significant",
+                                         "kl_mean",
+                                         "kl_p50",
+                                         "kl_p90",
+                                         "kl_p99",
+                                         "top1_agreement"};
 
 void AppendLine(const std::vector<Json>& fields, std::string* text) {
   for (std::size_t i = 0; i < fields.size(); ++i)

@@ -49,6 +49,17 @@ std::string ReductionText(const Json& metric) {
                      100 * metric.at("loss_reduction_high").get<double>());
 }
 
+// "0.0412"; empty where the evaluation has no token metrics.
+std::string DivergenceText(const Json& metric) {
+  if (!metric.contains("kl_mean") || metric.at("kl_mean").is_null()) return "";
+  return fmt::format("{:.4f}", metric.at("kl_mean").get<double>());
+}
+
+std::string AgreementText(const Json& metric) {
+  if (!metric.contains("top1_agreement") || metric.at("top1_agreement").is_null()) return "";
+  return fmt::format("{:.1f} %", 100 * metric.at("top1_agreement").get<double>());
+}
+
 // Marked where it is significant.
 std::string AgainstText(const Json& metric) {
   const std::string number = DifferenceText(metric, "difference");
@@ -73,7 +84,11 @@ std::vector<Number> Numbers(const std::string& against) {
       {"loss reduction", ReductionText, "loss_reduction",
        "loss reduction = 1 - loss / loss of the best of rtn, gptq and awq in the same code book "
        "and "
-       "granularity\n[95 % interval].\n"}};
+       "granularity\n[95 % interval].\n"},
+      {"KL", DivergenceText, "kl_mean",
+       "KL = mean over tokens of KL(full precision || quantised), in nats.\n"},
+      {"top-1", AgreementText, "top1_agreement",
+       "top-1 = share of tokens for which both models have the same most probable next token.\n"}};
   if (!against.empty()) {
     numbers.push_back({"vs " + against, AgainstText, "difference",
                        fmt::format("vs {} = perplexity minus that row's [95 % interval]; * "
