@@ -8,6 +8,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/report_seeds.h"
 #include "harness/text_table.h"
 
 namespace daq {
@@ -226,8 +227,11 @@ std::string MarkdownReport(const Manifest& manifest, const ReportCells& cells,
                            const std::string& against) {
   const std::vector<Number> numbers = Present(Numbers(against), manifest, cells);
   std::string text;
-  for (const std::string& model : ModelsOf(manifest))
+  for (const std::string& model : ModelsOf(manifest)) {
     text.append(ModelTable(manifest, cells, numbers, model)).append("\n");
+    const std::string seeds = SeedTable(manifest, cells, model);
+    if (!seeds.empty()) text.append(seeds).append("\n");
+  }
   for (const Number& number : numbers) text.append(number.meaning);
   return text;
 }

@@ -8,6 +8,7 @@
 #include "base/bootstrap.h"
 #include "harness/cell_store.h"
 #include "harness/report.h"
+#include "harness/report_seeds.h"
 #include "methods/registry.h"
 #include "tests/support/input_error.h"
 #include "tests/support/temporary_folder.h"
@@ -24,7 +25,8 @@ class ReportCellsTest : public testing::Test {
 
   // Adds a row and its cell; the row's number.
   std::size_t Add(const std::string& method, const std::string& format, const Losses& losses,
-                  const std::string& calibration = "") {
+                  const std::string& calibration = "",
+                  const std::optional<CalibrationRecord>& record = {}) {
     CellRecord cell;
     cell.id = "cell-" + std::to_string(manifest_.rows.size());
     cell.model_dtype = "F16";
@@ -35,6 +37,7 @@ class ReportCellsTest : public testing::Test {
       cell.recipe = MakeRecipe(*FindPreset(method), {.codebook = *FindCodebook(book, false),
                                                      .symmetric = book == format});
     }
+    cell.calibration = record;
     cell.evaluation.name = "text";
     cell.evaluation.window_losses = losses;
     CellStore(folder_.path()).Write(cell);
@@ -163,6 +166,61 @@ TEST_F(ReportCellsTest, UnknownRowsAreRefused) {
   EXPECT_EQ(InputErrorOf(folder_.path(), [&] { Metric(0, "awq nf4 chanel"); }),
             "--against: value: expected the first fields of a row of the table, such as \"awq\", "
             "found \"awq nf4 chanel\" (did you mean awq nf4 channel?)");
+}
+
+// Three seeds of one calibration, one of a larger calibration, and a method that needs none.
+TEST_F(ReportCellsTest, RowsThatDifferInTheSeedAreOneRowOfMeansAndSpreads) {
+  const auto record = [](Index windows, std::int64_t seed) {
+    return CalibrationRecord{.protocol = "gptq-c4",
+                             .dataset = "c4.json.gz",
+                             .windows = windows,
+                             .window_tokens = 64,
+                             .seed = seed,
+                             .ids_sha256 = ""};
+  };
+  Add("fp16", "f16", Losses(8, std::log(40.0)));
+  Add("rtn", "nf3", Losses(8, std::log(50.0)), "", record(2, 0));
+  Add("gptq", "nf3", Losses(8, std::log(44.0)), "gptq-c4 2x64", record(2, 0));
+  Add("gptq", "nf3", Losses(8, std::log(45.0)), "gptq-c4 2x64 (seed 1)", record(2, 1));
+  Add("gptq", "nf3", Losses(8, std::log(49.0)), "gptq-c4 2x64 (seed 2)", record(2, 2));
+  Add("gptq", "nf3", Losses(8, std::log(43.0)), "gptq-c4 4x64", record(4, 0));
+  const ReportCells cells(manifest_, folder_.path(), "");
+  const std::string table = SeedTable(manifest_, cells, "model");
+  // Mean 46, squares 4 + 1 + 9 over n - 1 = 2: 2.646.
+  EXPECT_EQ(
+      table,
+      "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)\n\n"
+      "| method | format | granularity | calibration  |                   text |          loss "
+      "vs fp16 |\n"
+      "|:-------|:-------|:------------|:-------------|-----------------------:|---------------"
+      "-------:|\n"
+      "| gptq   | nf3    | channel     | gptq-c4 2x64 | 46.000 ± 2.646 (n = 3) | 6.000 ± 2.646 "
+      "(n = 3) |\n");
+  EXPECT_NE(Report(manifest_, folder_.path(), ReportFormat::kMarkdown).find(table),
+            std::string::npos);
+}
+
+// The number of windows follows from the draw where documents are counted; another text is another
+// group; one seed is no spread.
+TEST_F(ReportCellsTest, SeedsOfCountedDocumentsAreOneGroupAndTextsAreNot) {
+  const auto record = [](Index windows, std::int64_t seed, const std::string& dataset) {
+    return CalibrationRecord{.protocol = "awq-pile-val",
+                             .dataset = dataset,
+                             .windows = windows,
+                             .window_tokens = 512,
+                             .documents = 128,
+                             .seed = seed,
+                             .ids_sha256 = ""};
+  };
+  Add("awq", "nf3", Worse(0.04), "awq-pile-val 58x512", record(58, 42, "val.jsonl"));
+  Add("awq", "nf3", Worse(0.05), "awq-pile-val 61x512 (own.jsonl)", record(61, 42, "own.jsonl"));
+  EXPECT_EQ(SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model"), "");
+  Add("awq", "nf3", Worse(0.03), "awq-pile-val 60x512 (seed 1)", record(60, 1, "val.jsonl"));
+  const std::string table =
+      SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model");
+  EXPECT_NE(table.find("| awq-pile-val 128 documents x512 |"), std::string::npos) << table;
+  EXPECT_NE(table.find("(n = 2)"), std::string::npos) << table;
+  EXPECT_EQ(table.find("own.jsonl"), std::string::npos) << table;
 }
 
 TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
