@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "base/error.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "harness/estimate.h"
 
 namespace daq {

@@ -1,37 +1,56 @@
 #include "harness/cell_record.h"
 
 #include <algorithm>
+#include <array>
 #include <cctype>
 #include <cmath>
+#include <utility>
 
 #include "base/error.h"
+#include "base/reduce.h"
 #include "base/statistics.h"
 #include "harness/recipe_json.h"
 #include "harness/report_json.h"
+#include "methods/quantile.h"
 
 namespace daq {
 namespace {
 
 using Json = nlohmann::ordered_json;
 
+constexpr std::array<std::pair<const char*, double TokenComparison::*>, 5> kComparisonFields = {{
+    {"kl_mean", &TokenComparison::kl_mean},
+    {"kl_p50", &TokenComparison::kl_p50},
+    {"kl_p90", &TokenComparison::kl_p90},
+    {"kl_p99", &TokenComparison::kl_p99},
+    {"top1_agreement", &TokenComparison::top1_agreement},
+}};
+
 // JSON has no NaN: a standard error of a single window is null.
 Json NumberOrNull(std::optional<double> value) {
   return value && std::isfinite(*value) ? Json(*value) : Json();
 }
 
-Json MetricJson(const EvaluationResult& result) {
-  return {{"perplexity", Perplexity(result.window_losses)},
-          {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses))},
-          {"loss_vs_fp", NumberOrNull(result.loss_vs_fp)},
-          {"loss_vs_fp_stderr", NumberOrNull(result.loss_vs_fp_stderr)},
-          {"tokens", result.tokens},
-          {"protocol", result.protocol},
-          {"dataset", result.dataset},
-          {"windows", result.window_losses.size()},
-          {"window_tokens", result.window_tokens},
-          {"text_sha256", result.text_sha256},
-          {"ids_sha256", result.ids_sha256},
-          {"window_losses", result.window_losses}};
+Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
+  Json json = {{"perplexity", Perplexity(result.window_losses)},
+               {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses))},
+               {"loss_vs_fp", NumberOrNull(result.loss_vs_fp)},
+               {"loss_vs_fp_stderr", NumberOrNull(result.loss_vs_fp_stderr)}};
+  if (result.token_metrics) {
+    const std::optional<TokenComparison>& comparison = result.comparison;
+    for (const auto& [name, member] : kComparisonFields)
+      json[name] = comparison ? Json((*comparison).*member) : Json();
+    json["token_losses"] = TokenLossesFileName(cell_id);
+  }
+  json.update({{"tokens", result.tokens},
+               {"protocol", result.protocol},
+               {"dataset", result.dataset},
+               {"windows", result.window_losses.size()},
+               {"window_tokens", result.window_tokens},
+               {"text_sha256", result.text_sha256},
+               {"ids_sha256", result.ids_sha256},
+               {"window_losses", result.window_losses}});
+  return json;
 }
 
 template <typename Number>
@@ -58,6 +77,21 @@ std::string FullPrecisionFormat(const std::string& dtype) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return std::tolower(c); });
   return text;
+}
+
+std::string TokenLossesFileName(const std::string& cell_id) {
+  return cell_id + ".token-losses.f32";
+}
+
+TokenComparison CompareTokens(std::vector<float> token_kl, Index top1_agreements) {
+  DAQ_CHECK(!token_kl.empty(), "a token was scored");
+  const auto tokens = static_cast<double>(token_kl.size());
+  // The mean first: percentiles reorder.
+  return {.kl_mean = Sum(token_kl) / tokens,
+          .kl_p50 = Quantile(token_kl, 0.5),
+          .kl_p90 = Quantile(token_kl, 0.9),
+          .kl_p99 = Quantile(token_kl, 0.99),
+          .top1_agreement = static_cast<double>(top1_agreements) / tokens};
 }
 
 void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
@@ -87,7 +121,7 @@ Json ToJson(const CellRecord& cell) {
       {"calibration", CalibrationJson(cell.calibration)},
       {"held_out", CalibrationJson(cell.held_out)}};
   if (cell.error.empty()) {
-    json["metrics"] = {{cell.evaluation.name, MetricJson(cell.evaluation)}};
+    json["metrics"] = {{cell.evaluation.name, MetricJson(cell.evaluation, cell.id)}};
   } else {
     json["metrics"] = Json::object();
     json["error"] = cell.error;

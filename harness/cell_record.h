@@ -14,6 +14,16 @@ namespace daq {
 // mistaken for new ones.
 inline constexpr int kNumericsVersion = 3;
 
+// How the predictions of a model differ from full precision's, over all scored tokens
+// (docs/metrics.md). KL(full precision || model) is in nats.
+struct TokenComparison {
+  double kl_mean = 0;
+  double kl_p50 = 0;  // percentiles
+  double kl_p90 = 0;
+  double kl_p99 = 0;
+  double top1_agreement = 0;  // the share of tokens with the same most probable next token, 0 to 1
+};
+
 // What one evaluation of one model gave. Losses are means over a window's scored tokens, in nats.
 struct EvaluationResult {
   std::string name;      // the config's name of the evaluation
@@ -28,6 +38,10 @@ struct EvaluationResult {
   // perplexity, and its paired standard error.
   std::optional<double> loss_vs_fp;
   std::optional<double> loss_vs_fp_stderr;
+  // With token metrics; the comparison not for full precision itself.
+  bool token_metrics = false;
+  std::vector<float> token_losses = {};  // of every scored token, window by window, in nats
+  std::optional<TokenComparison> comparison = {};
 };
 
 // What a recipe was calibrated with.
@@ -64,11 +78,18 @@ struct CellRecord {
   std::string version;
 };
 
+// The file of a cell's token losses beside its JSON file: little-endian float32, nothing else.
+std::string TokenLossesFileName(const std::string& cell_id);
+
 // The object of docs/results.md, with the one evaluation under `metrics`.
 nlohmann::ordered_json ToJson(const CellRecord& cell);
 
 // What tables call the format of a checkpoint's own weights: "f16".
 std::string FullPrecisionFormat(const std::string& dtype);
+
+// From the divergence of every scored token (one or more) and the number of those with the same
+// most probable next token.
+TokenComparison CompareTokens(std::vector<float> token_kl, Index top1_agreements);
 
 // Sets loss_vs_fp of `result` from the full-precision losses of the same windows.
 void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,

@@ -1,5 +1,7 @@
 #include "harness/cell_store.h"
 
+#include <bit>
+
 #include "base/error.h"
 #include "base/file.h"
 
@@ -8,6 +10,13 @@ namespace daq {
 using Json = nlohmann::ordered_json;
 
 void CellStore::Write(const CellRecord& cell) const {
+  // First what the cell's file names: a cell that is there is whole.
+  if (const std::vector<float>& losses = cell.evaluation.token_losses; !losses.empty()) {
+    static_assert(std::endian::native == std::endian::little);
+    WriteFileAtomically(
+        folder_ / TokenLossesFileName(cell.id),
+        {reinterpret_cast<const char*>(losses.data()), losses.size() * sizeof(float)});
+  }
   WriteFileAtomically(File(cell.id), ToJson(cell).dump(1) + "\n");
 }
 

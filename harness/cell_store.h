@@ -10,7 +10,7 @@
 namespace daq {
 
 // The finished cells of an experiment, one JSON file each: <folder>/cells/<id>.json, written
-// atomically and never changed afterwards.
+// atomically and never changed afterwards; token losses, where they are kept, in a file beside it.
 class CellStore {
  public:
   explicit CellStore(const std::filesystem::path& folder) : folder_(folder / "cells") {}

@@ -45,6 +45,7 @@ struct Arguments {
   std::string memory_budget;
   int save_seconds = 60;
   bool explain = false;
+  std::string against;
   ReportFormat format = ReportFormat::kMarkdown;
 };
 
@@ -67,7 +68,7 @@ RunOptions OptionsFor(const Arguments& arguments, const ExperimentFile& experime
 
 std::string ReportOf(const ExperimentFile& experiment, const Arguments& arguments) {
   const std::filesystem::path folder = ExperimentFolder(experiment, arguments.run.results);
-  return Report(ReadManifest(experiment, folder), folder, arguments.format);
+  return Report(ReadManifest(experiment, folder), folder, arguments.format, arguments.against);
 }
 
 int RunCommand(const Arguments& arguments) {
@@ -184,6 +185,9 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   report->add_option("--results", arguments->run.results, "folder of results")
       ->default_val("results");
   AddFormatOption(report, arguments);
+  report->add_option("--against", arguments->against,
+                     "compare each row with this one, such as awq (of the row's own format), \"rtn "
+                     "nf4 channel\" or fp16: paired difference, 95 % interval, significance");
   report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
 
   CLI::App* inspect = app->add_subcommand(

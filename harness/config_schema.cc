@@ -46,6 +46,7 @@ constexpr ConfigKey kKeys[] = {
     {"evaluate.dataset_file", true, "which file of that dataset"},
     {"evaluate.window_tokens", true, "tokens of a window; all but the first are scored"},
     {"evaluate.max_windows", true, "score only the first so many windows"},
+    {"evaluate.token_metrics", true, "also KL divergence from full precision, top-1 agreement with it, and each token's loss"},
 
     {"recipes", false, "the quantisers compared"},
     {"recipes.method", true, "a preset: the transform, range and rounding that a name of the literature stands for"},

@@ -11,7 +11,7 @@
 #include "base/error.h"
 #include "eval/block_forward.h"
 #include "eval/block_weights.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "harness/progress.h"
 
 namespace daq {
@@ -54,26 +54,27 @@ Work BlockWork(const ModelConfig& config, Index windows, Index window_tokens) {
   return Products(BlockFlops(config, windows, window_tokens) / kForwardShare);
 }
 
-Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens) {
-  return Products(HeadFlops(config, windows, window_tokens) / kForwardShare);
+Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens, bool compared) {
+  return Products((compared ? 2 : 1) * HeadFlops(config, windows, window_tokens) / kForwardShare);
 }
 
-Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens) {
+Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens, bool compared) {
   return static_cast<double>(config.num_layers) *
              (ReadWork(config) + BlockWork(config, windows, window_tokens)) +
-         HeadWork(config, windows, window_tokens);
+         HeadWork(config, windows, window_tokens, compared);
 }
 
 Work ReadWork(const ModelConfig& config) { return Nanoseconds(6 * BlockWeightCount(config)); }
 
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
-                                int threads) {
+                                int threads, bool compared) {
   const std::uint64_t forward =
       BlockWeightBytes(config) +
       BlockForward::WorkspaceBytes(config, windows, window_tokens, threads);
-  return {.fixed_bytes =
-              kProgramBytes + std::max(forward, WindowLossesBytes(config, window_tokens, threads)),
-          .states_bytes = HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
+  return {.fixed_bytes = kProgramBytes + std::max(forward, ScoreWindowsBytes(config, window_tokens,
+                                                                             threads, compared)),
+          .states_bytes =
+              (compared ? 2 : 1) * HiddenStates::Bytes(windows, window_tokens, config.hidden_size)};
 }
 
 namespace {

@@ -19,13 +19,15 @@ double HeadFlops(const ModelConfig& config, Index windows, Index window_tokens);
 // The same as work: a forward pass has this share of the rate of plain products
 // (docs/performance.md).
 Work BlockWork(const ModelConfig& config, Index windows, Index window_tokens);
-Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens);
+// `compared` with full precision, the head works on both models' states.
+Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens, bool compared = false);
 
 // Reading a block's weights, or unpacking them.
 Work ReadWork(const ModelConfig& config);
 
 // A pass of the whole model: blocks, read and run, and head.
-Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens);
+Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens,
+                    bool compared = false);
 
 // Peak bytes of a pass over the model: float32 weights of one block, scratch space, and, if they
 // are kept in memory, the hidden states of all windows.
@@ -34,8 +36,9 @@ struct MemoryEstimate {
   std::uint64_t states_bytes =
       0;  // hidden states; go to a scratch file where the budget does not hold both
 };
+// `compared` with full precision, that has states too.
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
-                                int threads);
+                                int threads, bool compared = false);
 
 // How many windows of how many tokens; none by default.
 struct WindowShape {

@@ -41,6 +41,7 @@ struct EvaluationRequest {
   TextSource source;
   Index window_tokens = 2048;
   std::optional<Index> max_windows = {};
+  bool token_metrics = false;  // also compare each token's prediction with full precision's
 
   bool operator==(const EvaluationRequest&) const = default;
 };

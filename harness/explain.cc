@@ -91,9 +91,11 @@ std::string ExplainEvaluation(const EvaluationRequest& request) {
                      DefaultOrConfig(request.window_tokens == usual.window_tokens),
                      "evaluate.window_tokens"));
   }
-  return text.append(Line("max_windows",
-                          request.max_windows ? std::to_string(*request.max_windows) : "all",
-                          DefaultOrConfig(!request.max_windows), "evaluate.max_windows"));
+  text.append(Line("max_windows",
+                   request.max_windows ? std::to_string(*request.max_windows) : "all",
+                   DefaultOrConfig(!request.max_windows), "evaluate.max_windows"));
+  return text.append(Line("token_metrics", request.token_metrics ? "true" : "false",
+                          DefaultOrConfig(!request.token_metrics), "evaluate.token_metrics"));
 }
 
 // A calibration of one recipe or more, by their numbers in the list of recipes.

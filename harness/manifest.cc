@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/error.h"
@@ -21,6 +22,15 @@ std::string ConfigHash(const ExperimentFile& experiment) {
 }
 
 }  // namespace
+
+std::vector<std::string> ModelsOf(const Manifest& manifest) {
+  std::vector<std::string> models;
+  for (const Manifest::Row& row : manifest.rows) {
+    if (std::find(models.begin(), models.end(), row.model) == models.end())
+      models.push_back(row.model);
+  }
+  return models;
+}
 
 Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload) {
   Manifest manifest{.config_sha256 = ConfigHash(experiment), .columns = {}, .rows = {}};

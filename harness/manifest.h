@@ -32,6 +32,9 @@ struct Manifest {
   std::vector<Row> rows;
 };
 
+// The models of the rows, each once, in their order.
+std::vector<std::string> ModelsOf(const Manifest& manifest);
+
 Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload);
 
 void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder);

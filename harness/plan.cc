@@ -7,6 +7,7 @@
 
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
+#include "harness/cell_work.h"
 #include "harness/estimate.h"
 #include "harness/machine_rates.h"
 #include "harness/progress.h"
@@ -17,8 +18,7 @@ namespace {
 
 // What is left to do, added up.
 struct Remainder {
-  std::size_t cells = 0;
-  Work work = {};
+  std::vector<const Cell*> cells = {};
   std::vector<const Arm*> arms = {};  // to be quantised
   std::uint64_t memory_bytes = 0;     // of the pass that needs most
   std::uint64_t scratch_bytes =
@@ -37,10 +37,9 @@ void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
   const Arm& arm = work.arms[cell.arm];
   const ModelConfig& config = work.models[arm.model]->checkpoint.config();
   const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
-  ++remainder->cells;
-  remainder->work += EvaluationWork(config, windows.count(), windows.window_tokens);
-  const MemoryEstimate memory =
-      EvaluationMemory(config, windows.count(), windows.window_tokens, options.threads);
+  remainder->cells.push_back(&cell);
+  const MemoryEstimate memory = EvaluationMemory(config, windows.count(), windows.window_tokens,
+                                                 options.threads, cell.compared());
   remainder->IncludeMemory(memory, options);
   if (!AddQuantizedArm(arm, &remainder->arms)) return;
   remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
@@ -99,16 +98,17 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   for (const Cell& cell : work.cells) {
     if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
   }
-  left.work += QuantizeWorkOf(work, left.arms);
   for (const ArmFamily& family : FamiliesOf(work, left.arms))
     left.IncludeMemory(QuantizeMemoryOf(work, family, options.threads), options);
+  const Work left_work = EvaluationWorkOf(work, left.cells) + QuantizeWorkOf(work, left.arms);
+  const std::uint64_t scratch_bytes = left.scratch_bytes + ReferenceBytes(work, left.cells);
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);
-  text.append(fmt::format("left to do  {} of {} cells\n", left.cells, work.cells.size()));
+  text.append(fmt::format("left to do  {} of {} cells\n", left.cells.size(), work.cells.size()));
   text.append(fmt::format("operations  {:.3g} TFLOP of products, {} of one core of searches\n",
-                          left.work.products / 1e12, FormatSeconds(left.work.core_seconds)));
+                          left_work.products / 1e12, FormatSeconds(left_work.core_seconds)));
   text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
-                          FormatSeconds(rates.Seconds(left.work)), options.threads,
+                          FormatSeconds(rates.Seconds(left_work)), options.threads,
                           rates.products / 1e9));
   text.append(fmt::format("memory      {} at most, of a budget of {}\n",
                           FormatBytes(static_cast<double>(left.memory_bytes)),
@@ -117,7 +117,7 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
       fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
                   FormatBytes(static_cast<double>(left.packed_bytes)),
                   options.keep_quantized ? "" : " (removed when evaluated)",
-                  FormatBytes(static_cast<double>(left.scratch_bytes))));
+                  FormatBytes(static_cast<double>(scratch_bytes))));
   text.append(fmt::format("results     {}\n", folder.string()));
   return text;
 }

@@ -10,6 +10,7 @@
 #include "base/statistics.h"
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
+#include "harness/cell_work.h"
 #include "harness/estimate.h"
 #include "harness/evaluate_stage.h"
 #include "harness/folder_lock.h"
@@ -48,6 +49,9 @@ class Runner {
       if (!arm.recipe.full_precision && !quantized_.contains(arm.id)) Quantize(arm);
       EvaluateArm(arm);
     }
+    for (const Cell& cell : work_.cells) {
+      if (cell.compared()) RemoveReference(cell.reference, stage_);
+    }
     progress_->Note(fmt::format("{} computed{}, {} already there", Cells(computed_),
                                 failed_ == 0 ? "" : fmt::format(", {} failed", failed_),
                                 work_.cells.size() - computed_ - failed_));
@@ -67,14 +71,13 @@ class Runner {
   }
 
   Work PendingWork() const {
-    Work work;
+    std::vector<const Cell*> cells;
     std::vector<const Arm*> arms;
     for (const std::size_t cell : pending_) {
-      const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
-      work += EvaluationWork(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens);
+      cells.push_back(&work_.cells[cell]);
       AddQuantizedArm(ArmOf(cell), &arms);
     }
-    return work + QuantizeWorkOf(work_, arms);
+    return EvaluationWorkOf(work_, cells) + QuantizeWorkOf(work_, arms);
   }
 
   // Refuses before the first hour what would not fit in the last.
@@ -87,7 +90,7 @@ class Runner {
     for (const std::size_t cell : pending_) {
       const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
       include(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens,
-                               options_.threads));
+                               options_.threads, work_.cells[cell].compared()));
       AddQuantizedArm(ArmOf(cell), &arms);
     }
     for (const ArmFamily& family : FamiliesOf(work_, arms))
@@ -189,8 +192,9 @@ class Runner {
         DequantizeBlock(store.ReadBlock(block), checkpoint.config(), &pool_, weights);
       };
     }
-    record.evaluation.window_losses =
-        EvaluateWindows(checkpoint, WindowsOf(cell), blocks, work_.cells[cell].id, stage_);
+    AddScores(EvaluateWindows(checkpoint, WindowsOf(cell), blocks, work_.cells[cell].id, stage_,
+                              NeededReference(cell)),
+              &record.evaluation);
     record.evaluate_seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
     record.peak_rss_bytes = PeakResidentBytes();
@@ -201,6 +205,23 @@ class Runner {
                                 FormatSeconds(record.evaluate_seconds)));
     pending_.erase(cell);
     ++computed_;
+  }
+
+  // Full precision's states are kept only for cells that are still to be compared with them.
+  std::string NeededReference(std::size_t cell) const {
+    const Cell& own = work_.cells[cell];
+    const bool needed = std::any_of(pending_.begin(), pending_.end(), [&](std::size_t other) {
+      return work_.cells[other].compared() && work_.cells[other].reference == own.reference;
+    });
+    return needed ? own.reference : "";
+  }
+
+  static void AddScores(WindowScores scores, EvaluationResult* result) {
+    result->window_losses = std::move(scores.losses);
+    if (!result->token_metrics) return;
+    result->token_losses = std::move(scores.token_losses);
+    if (!scores.token_kl.empty())
+      result->comparison = CompareTokens(std::move(scores.token_kl), scores.top1_agreements);
   }
 
   CellRecord NewRecord(std::size_t cell) const {
@@ -221,6 +242,7 @@ class Runner {
     record.evaluation.protocol = evaluation.request.protocol;
     record.evaluation.dataset =
         std::filesystem::path(evaluation.windows.source).filename().string();
+    record.evaluation.token_metrics = evaluation.request.token_metrics;
     record.evaluation.window_tokens = evaluation.windows.window_tokens;
     record.evaluation.text_sha256 = evaluation.windows.text_sha256;
     record.evaluation.ids_sha256 = evaluation.windows.ids_sha256;

@@ -75,7 +75,10 @@ std::optional<Index> StateCheckpoint::Load(HiddenStates* states) const {
 }
 
 void StateCheckpoint::SaveIfDue(Index blocks_done, HiddenStates* states) {
-  if (std::chrono::steady_clock::now() - last_ < interval_) return;
+  if (std::chrono::steady_clock::now() - last_ >= interval_) Save(blocks_done, states);
+}
+
+void StateCheckpoint::Save(Index blocks_done, HiddenStates* states) {
   std::filesystem::create_directories(file_.parent_path());
   const std::filesystem::path temporary = file_.string() + ".tmp";
   {

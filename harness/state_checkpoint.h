@@ -22,7 +22,11 @@ class StateCheckpoint {
   // beginning, which gives the same numbers).
   std::optional<Index> Load(HiddenStates* states) const;
 
-  // Saves if a save is due. `blocks_done` decoder blocks have run.
+  // Saves now. `blocks_done` decoder blocks have run. Throws std::runtime_error if the disk is
+  // full.
+  void Save(Index blocks_done, HiddenStates* states);
+
+  // Saves if a save is due.
   void SaveIfDue(Index blocks_done, HiddenStates* states);
 
   // The pass is complete: removes the file.

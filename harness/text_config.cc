@@ -98,6 +98,9 @@ EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::
   if (const std::optional<YamlValue> limit = map.Find("max_windows")) {
     request.max_windows = limit->Integer(1, kMaxWindows);
   }
+  if (const std::optional<YamlValue> asked = map.Find("token_metrics")) {
+    request.token_metrics = asked->Bool();
+  }
   if (protocol == kIds) {
     request.source = ReadIdsFile(&map, folder);
     map.Finish(kWhyNotIds);

@@ -208,10 +208,7 @@ class Resolver {
     if (request.calibration) calibration = FindCalibration(model, *request.calibration);
     const bool depends = NeedsCalibration(recipe);
     DAQ_CHECK(!depends || calibration, "checked where the recipe was read");
-    Json content = {{"numerics", kNumericsVersion},
-                    {"model", input.content_hash},
-                    {"recipe", RecipeContent(recipe)},
-                    {"calibration", depends ? WindowsContent(*calibration) : Json()}};
+    Json content = ArmContent(model, recipe, depends ? WindowsContent(*calibration) : Json());
     if (recipe.full_precision) held_out.reset();
     if (held_out) content["held_out"] = WindowsContent(*held_out);
     const std::string id = ContentId(content);
@@ -235,15 +232,39 @@ class Resolver {
 
   void AddCell(std::size_t arm, std::size_t evaluation) {
     const EvaluationInput& input = work_.evaluations[evaluation];
-    std::string id = ContentId({{"arm", work_.arms[arm].id},
-                                {"protocol", input.request.protocol},
-                                {"window_tokens", input.windows.window_tokens},
-                                {"text", input.windows.text_sha256},
-                                {"ids", input.windows.ids_sha256}});
+    std::string id = CellId(work_.arms[arm].id, input);
     work_.places.push_back({.arm = arm, .evaluation = evaluation, .cell = id});
     const bool known = std::any_of(work_.cells.begin(), work_.cells.end(),
                                    [&](const Cell& other) { return other.id == id; });
-    if (!known) work_.cells.push_back({.arm = arm, .evaluation = evaluation, .id = std::move(id)});
+    if (known) return;
+    work_.cells.push_back({.arm = arm, .evaluation = evaluation, .id = std::move(id)});
+    if (input.request.token_metrics)
+      work_.cells.back().reference = CellId(FullPrecisionId(work_.arms[arm].model), input);
+  }
+
+  // What the cell holds beside perplexity is part of its name: it is never changed once it is
+  // there.
+  static std::string CellId(const std::string& arm, const EvaluationInput& input) {
+    Json content = {{"arm", arm},
+                    {"protocol", input.request.protocol},
+                    {"window_tokens", input.windows.window_tokens},
+                    {"text", input.windows.text_sha256},
+                    {"ids", input.windows.ids_sha256}};
+    if (input.request.token_metrics) content["token_metrics"] = true;
+    return ContentId(content);
+  }
+
+  std::string FullPrecisionId(std::size_t model) const {
+    Recipe recipe;
+    recipe.full_precision = true;
+    return ContentId(ArmContent(model, recipe, Json()));
+  }
+
+  Json ArmContent(std::size_t model, const Recipe& recipe, const Json& calibration) const {
+    return {{"numerics", kNumericsVersion},
+            {"model", work_.models[model]->content_hash},
+            {"recipe", RecipeContent(recipe)},
+            {"calibration", calibration}};
   }
 
   static void CheckGroups(const ModelConfig& config, const RecipeRequest& request) {

@@ -50,6 +50,12 @@ struct Cell {
   std::size_t arm = 0;
   std::size_t evaluation = 0;
   std::string id;
+  // With token metrics: the id of full precision's cell under the same evaluation, which need not
+  // be among the cells; its own for that cell itself. Empty without.
+  std::string reference = {};
+
+  // Whether its predictions are compared with full precision's, token by token.
+  bool compared() const { return !reference.empty() && reference != id; }
 };
 
 // Where a number stands in the table. Two places hold the same cell where the config asks for the

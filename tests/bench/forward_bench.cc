@@ -10,7 +10,7 @@
 
 #include "eval/block_forward.h"
 #include "eval/checkpoint.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "harness/estimate.h"
 #include "tests/methods/matrices.h"
 #include "tests/support/temporary_folder.h"
@@ -131,7 +131,7 @@ void BM_Head(benchmark::State& state) {
     state.PauseTiming();
     EmbedTokens(bench.checkpoint, windows, &bench.pool, &states);
     state.ResumeTiming();
-    benchmark::DoNotOptimize(WindowLosses(bench.checkpoint, windows, &bench.pool, &states));
+    benchmark::DoNotOptimize(ScoreWindows(bench.checkpoint, windows, &bench.pool, &states));
   }
   bench.Finish(&state, HeadFlops(bench.config, bench.shape.windows, bench.shape.window_tokens));
 }

@@ -10,7 +10,7 @@
 #include "eval/checkpoint.h"
 #include "eval/rms_norm.h"
 #include "eval/safetensors.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "tests/support/shared.h"
 
 namespace daq {
@@ -92,7 +92,8 @@ TEST_P(GoldenForwardTest, HiddenStatesLogitsAndLossesEqualTransformers) {
               kLogitTolerance)
         << "block " << block;
   }
-  const std::vector<double> losses = WindowLosses(checkpoint, golden.windows, &pool, &states);
+  const std::vector<double> losses =
+      ScoreWindows(checkpoint, golden.windows, &pool, &states).losses;
 
   // The states are normalised now: times the head they are the logits.
   MatrixF head(config.vocab_size, config.hidden_size);

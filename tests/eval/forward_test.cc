@@ -7,7 +7,7 @@
 #include "base/blas.h"
 #include "eval/block_forward.h"
 #include "eval/checkpoint.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "tests/support/temporary_folder.h"
 #include "tests/support/tiny_checkpoint.h"
 
@@ -51,7 +51,7 @@ class ForwardTest : public testing::Test {
       ReadLinearLayers(*checkpoint_, block, &pool, &weights);
       forward.Run(weights, &states, tap);
     }
-    return WindowLosses(*checkpoint_, windows, &pool, &states);
+    return ScoreWindows(*checkpoint_, windows, &pool, &states).losses;
   }
 
   TemporaryFolder folder_;

@@ -73,7 +73,8 @@ TEST(ExperimentErrorTest, TopLevel) {
 TEST(ExperimentErrorTest, Evaluations) {
   const std::string ids = "one of gptq-wikitext2, gptq-c4, gptq-c4-new, ids";
   const std::string keys =
-      "one of protocol, name, file, dataset, dataset_file, window_tokens, max_windows";
+      "one of protocol, name, file, dataset, dataset_file, window_tokens, max_windows, "
+      "token_metrics";
   const Cases cases = {
       {"gptq-c4",
        "x.yaml:3: evaluate: expected a list of evaluations such as [gptq-wikitext2], found "
@@ -100,6 +101,8 @@ TEST(ExperimentErrorTest, Evaluations) {
       {"[{protocol: gptq-c4, max_windows: .inf}]",
        "x.yaml:3: evaluate[0].max_windows: expected an integer from 1 to 1000000000, found "
        "\".inf\""},
+      {"[{protocol: gptq-c4, token_metrics: yes}]",
+       "x.yaml:3: evaluate[0].token_metrics: expected true or false, found \"yes\""},
       {"[{protocol: gptq-c4, name: 'a|b'}]",
        "x.yaml:3: evaluate[0].name: expected a name of 1 to 64 letters, digits and . _ + -, found "
        "\"a|b\""},

@@ -54,6 +54,7 @@ TEST(ExplainTest, SaysWhoChoseEachValue) {
   ExpectHas(text, "windows 4 (config)");
   ExpectHas(text, "window_tokens 512 (default)");
   ExpectHas(text, "max_windows 5 (config)");
+  ExpectHas(text, "token_metrics false (default)");
   ExpectHas(ExplainText(std::string(kConfig) + "memory_budget: 1KiB\n"),
             "memory_budget 1024 bytes (config)");
 }

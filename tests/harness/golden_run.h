@@ -30,7 +30,8 @@ class GoldenRun : public testing::Test {
 
   std::vector<double> Losses(const Checkpoint& checkpoint, const TokenWindows& windows) {
     return EvaluateWindows(checkpoint, windows, FullPrecisionBlocks(checkpoint, &pool_), "fp",
-                           stage_);
+                           stage_)
+        .losses;
   }
 
   // Quantises the whole model on the first `count` windows of `calibration` (null: on none). The
@@ -51,7 +52,7 @@ class GoldenRun : public testing::Test {
     const BlockSource blocks = [&](Index block, BlockWeights* weights) {
       DequantizeBlock(store.ReadBlock(block), checkpoint.config(), &pool_, weights);
     };
-    return EvaluateWindows(checkpoint, windows, blocks, "quantised", stage_);
+    return EvaluateWindows(checkpoint, windows, blocks, "quantised", stage_).losses;
   }
 
   QuantizedStore Store() const { return QuantizedStore(folder_.path() / "blocks"); }

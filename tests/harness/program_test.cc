@@ -58,6 +58,15 @@ class ProgramTest : public testing::Test {
     return cells;
   }
 
+  // The one metric of every finished cell, by the file's name.
+  std::map<std::string, Json> Metrics(const std::string& results = "results") const {
+    std::map<std::string, Json> metrics;
+    for (const auto& [name, content] : Cells(results)) {
+      if (name.ends_with(".json")) metrics[name] = *Json::parse(content).at("metrics").begin();
+    }
+    return metrics;
+  }
+
   // A message with the test's own folder left out.
   std::string WithoutFolder(std::string text) const {
     const std::string prefix = folder_.path().string() + "/";
@@ -123,6 +132,86 @@ TEST_F(ProgramTest, HeldOutErrorsAreReported) {
   // Asked for later, they are computed; full precision has no layer reports.
   WriteConfig(std::string(kConfig) + "held_out: {protocol: ids, file: windows.json, windows: 4}\n");
   EXPECT_NE(Run({config()}).errors.find("3 cells computed, 1 already there"), std::string::npos);
+}
+
+constexpr const char* kTokenMetricsConfig = R"(model: model
+evaluate:
+  - {protocol: ids, file: windows.json, token_metrics: true}
+recipes:
+  - fp16
+  - {method: rtn, format: nf4}
+  - {method: rtn, format: {codebook: int2, group: 16}}
+)";
+
+TEST_F(ProgramTest, TokenMetricsCompareWithFullPrecision) {
+  ASSERT_EQ(Run({config()}, "plain").exit_code, 0);
+  const Json plain = Json::parse(Run({"report", config(), "--format", "json"}, "plain").output);
+  WriteConfig(kTokenMetricsConfig);
+  const ProgramResult run = Run({config()});
+  ASSERT_EQ(run.exit_code, 0) << run.errors;
+  EXPECT_NE(run.output.find("|     KL |  top-1 |"), std::string::npos) << run.output;
+  const Json report = Json::parse(Run({"report", config(), "--format", "json"}).output);
+  const auto metric = [&](std::size_t row) { return report.at(row).at("metrics").at("ids"); };
+  for (std::size_t row = 0; row < 3; ++row) {
+    const std::string losses = ReadFile(folder_.path() / "results/test/cells" /
+                                        metric(row).at("token_losses").get<std::string>());
+    ASSERT_EQ(losses.size(), 6U * 63U * sizeof(float));
+    const auto* first = reinterpret_cast<const float*>(losses.data());
+    double sum = 0;
+    for (int i = 0; i < 63; ++i) sum += static_cast<double>(first[i]);
+    EXPECT_NEAR(metric(row).at("window_losses")[0], sum / 63, 1e-6);
+  }
+  EXPECT_TRUE(metric(0).at("kl_mean").is_null());
+  for (const std::size_t row : {1U, 2U}) {
+    const Json found = metric(row);
+    EXPECT_GT(found.at("kl_p50"), 0.0);
+    EXPECT_LT(found.at("kl_p50"), found.at("kl_p90"));
+    EXPECT_LT(found.at("kl_p90"), found.at("kl_p99"));
+    EXPECT_LT(found.at("kl_mean"), found.at("kl_p99"));
+    EXPECT_GT(found.at("top1_agreement"), 0.0);
+    EXPECT_LT(found.at("top1_agreement"), 1.0);
+  }
+  EXPECT_LT(metric(1).at("kl_mean"), metric(2).at("kl_mean")) << "four bits and two";
+  EXPECT_GT(metric(1).at("top1_agreement"), metric(2).at("top1_agreement"));
+  // The other numbers are what they are without.
+  EXPECT_EQ(metric(1).at("window_losses"), plain.at(1).at("metrics").at("ids").at("window_losses"));
+  EXPECT_FALSE(plain.at(1).at("metrics").at("ids").contains("kl_mean"));
+  EXPECT_TRUE(fs::is_empty(folder_.path() / "results/test/work"));
+}
+
+// Full precision's cell may be there while its states are gone, or not be asked for at all.
+TEST_F(ProgramTest, TokenMetricsRunFullPrecisionAgainWhereItsStatesAreGone) {
+  WriteConfig(kTokenMetricsConfig);
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  const auto expected = Metrics();
+  ASSERT_EQ(expected.size(), 3U);
+  for (const auto& [name, metric] : expected) {
+    if (!metric.at("kl_mean").is_null()) fs::remove(folder_.path() / "results/test/cells" / name);
+  }
+  const ProgramResult rerun = Run({config(), "--threads", "1"});
+  EXPECT_NE(rerun.errors.find("2 cells computed, 1 already there"), std::string::npos)
+      << rerun.errors;
+  EXPECT_EQ(Metrics(), expected);
+  WriteConfig(R"(model: model
+evaluate: [{protocol: ids, file: windows.json, token_metrics: true}]
+recipes: [{method: rtn, format: nf4}]
+)");
+  ASSERT_EQ(Run({config()}, "alone").exit_code, 0);
+  for (const auto& [name, metric] : Metrics("alone"))
+    EXPECT_EQ(metric.at("kl_mean"), expected.at(name).at("kl_mean"));
+}
+
+TEST_F(ProgramTest, KilledRunsWithTokenMetricsGiveTheSameNumbers) {
+  WriteConfig(kTokenMetricsConfig);
+  ASSERT_EQ(Run({config(), "--threads", "2"}, "undisturbed").exit_code, 0);
+  ProgramResult run;
+  int kills = 0;
+  for (int milliseconds = 1; run.exit_code != 0; milliseconds += 3, ++kills) {
+    ASSERT_LT(milliseconds, 60000);
+    run = Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
+  }
+  EXPECT_GE(kills, 3);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
 }
 
 TEST_F(ProgramTest, ARerunComputesOnlyWhatIsMissing) {
@@ -207,6 +296,32 @@ TEST_F(ProgramTest, NeitherThreadsNorMemoryBudgetChangeABit) {
   ASSERT_NE(at, std::string::npos) << refused.errors;
   const std::string least = refused.errors.substr(at + marker.size());
   EXPECT_EQ(losses({"--memory-budget", least.substr(0, least.find(' '))}, "scratch"), expected);
+}
+
+TEST_F(ProgramTest, NeitherThreadsNorMemoryBudgetChangeATokenMetric) {
+  WriteWindows(/*count=*/90, /*tokens=*/128);
+  WriteConfig(kTokenMetricsConfig);
+  ASSERT_EQ(Run({config(), "--threads", "1"}, "one").exit_code, 0);
+  const auto files = [&](const std::string& results) {
+    std::map<std::string, std::string> kept;
+    for (const auto& [name, content] : Cells(results)) {
+      if (name.ends_with(".f32")) kept[name] = content;
+    }
+    return kept;
+  };
+  EXPECT_EQ(files("one").size(), 3U);
+  const ProgramResult refused = Run({config(), "--memory-budget", "1MiB"}, "refused");
+  const std::string marker = "expected at least ";
+  const std::size_t at = refused.errors.find(marker);
+  ASSERT_NE(at, std::string::npos) << refused.errors;
+  const std::string least = refused.errors.substr(at + marker.size());
+  ASSERT_EQ(Run({config(), "--threads", "3"}, "three").exit_code, 0);
+  ASSERT_EQ(
+      Run({config(), "--memory-budget", least.substr(0, least.find(' '))}, "scratch").exit_code, 0);
+  for (const std::string results : {"three", "scratch"}) {
+    EXPECT_EQ(Metrics(results), Metrics("one")) << results;
+    EXPECT_EQ(files(results), files("one")) << results;
+  }
 }
 
 TEST_F(ProgramTest, WhatIsAskedForTwiceStandsInBothPlaces) {

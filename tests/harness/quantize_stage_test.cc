@@ -10,7 +10,7 @@
 
 #include "base/blas.h"
 #include "base/file.h"
-#include "eval/window_losses.h"
+#include "eval/window_scores.h"
 #include "harness/calibration_pass.h"
 #include "harness/evaluate_stage.h"
 #include "tests/support/temporary_folder.h"

@@ -1,0 +1,211 @@
+#include "eval/window_scores.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <optional>
+#include <utility>
+
+#include "base/blas.h"
+#include "base/error.h"
+#include "base/exp.h"
+#include "base/reduce.h"
+#include "eval/rms_norm.h"
+
+namespace daq {
+namespace {
+
+// The fixed sizes of pieces, and the tokens for which one reading of the head matrix serves.
+constexpr Index kTokenTile = 256;
+constexpr Index kVocabularyTile = 2048;
+constexpr Index kBatchTokens = 16384;
+
+Index BatchWindows(Index window_tokens) { return std::max<Index>(1, kBatchTokens / window_tokens); }
+
+// The log-sum-exp and the first of the highest of the logits seen so far of one position.
+struct RunningLogits {
+  double highest = -std::numeric_limits<double>::infinity();
+  double sum = 0;  // of exp(logit - highest)
+  Index top = 0;   // which one is the highest
+
+  // Takes the logits of tokens `first`, first + 1, ...; returns exp(highest before - highest now)
+  // and exp(the tile's highest - highest now), by which sums relative to either are to be scaled.
+  std::pair<double, double> Add(std::span<const float> logits, Index first) {
+    const auto tile_top = std::max_element(logits.begin(), logits.end());
+    const float tile_highest = *tile_top;
+    const double tile_sum = LaneSum(logits.size(), [&](std::size_t i) {
+      return static_cast<double>(Exp(logits[i] - tile_highest));
+    });
+    if (static_cast<double>(tile_highest) > highest) top = first + (tile_top - logits.begin());
+    const double now = std::max(highest, static_cast<double>(tile_highest));
+    const double old_scale = std::exp(highest - now);
+    const double tile_scale = std::exp(static_cast<double>(tile_highest) - now);
+    sum = sum * old_scale + tile_sum * tile_scale;
+    highest = now;
+    return {old_scale, tile_scale};
+  }
+  double LogSumExp() const { return highest + std::log(sum); }
+};
+
+// One position of the model.
+struct RunningLoss {
+  RunningLogits logits;
+  double target = 0;  // the logit of the token to be predicted
+
+  double Loss() const { return logits.LogSumExp() - target; }
+};
+
+// The same position of the reference, and how far the model is from it.
+struct RunningDivergence {
+  RunningLogits logits;
+  double weighted = 0;  // sum of exp(logit - highest) * (logit - the model's logit)
+
+  void Add(std::span<const float> own, std::span<const float> models, Index first) {
+    const float tile_highest = *std::max_element(own.begin(), own.end());
+    const double tile_weighted = LaneSum(own.size(), [&](std::size_t i) {
+      return static_cast<double>(Exp(own[i] - tile_highest)) *
+             (static_cast<double>(own[i]) - static_cast<double>(models[i]));
+    });
+    const auto [old_scale, tile_scale] = logits.Add(own, first);
+    weighted = weighted * old_scale + tile_weighted * tile_scale;
+  }
+  // sum p (log p - log q) with log p = logit - log-sum-exp.
+  double Divergence(const RunningLogits& models) const {
+    return weighted / logits.sum - logits.LogSumExp() + models.LogSumExp();
+  }
+};
+
+// Reads vocabulary rows [first, first + rows) of the head into `tile`, in pieces for all threads.
+void ReadHeadTile(const Checkpoint& checkpoint, Index first, Index rows, ThreadPool* pool,
+                  MatrixF* tile) {
+  constexpr Index kPiece = 128;
+  pool->ParallelFor((rows + kPiece - 1) / kPiece, [&](Index item, int) {
+    const Index start = item * kPiece;
+    checkpoint.ReadRows(checkpoint.head_name(), first + start,
+                        tile->middleRows(start, std::min(kPiece, rows - start)));
+  });
+}
+
+std::span<const float> RowOf(const MatrixView& matrix, Index row) {
+  return {matrix.data() + row * matrix.outerStride(), static_cast<std::size_t>(matrix.cols())};
+}
+
+// Scores the windows [first_window, ...) whose normalised states are `rows`; `reference` are the
+// other model's, or none.
+void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index first_window,
+                const ConstMatrixView& rows, const std::optional<MatrixView>& reference,
+                ThreadPool* pool, WindowScores* scores) {
+  const Index tokens = windows.window_tokens;
+  const Index scored = tokens - 1;
+  const Index count = rows.rows() / tokens;
+  const Index tiles = (scored + kTokenTile - 1) / kTokenTile;
+  std::vector<RunningLoss> running(static_cast<std::size_t>(count * scored));
+  std::vector<RunningDivergence> diverging(reference ? running.size() : 0);
+  // Each thread's logits, and below them the reference's.
+  std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()),
+                               MatrixF((reference ? 2 : 1) * kTokenTile, kVocabularyTile));
+  const Index vocabulary = checkpoint.config().vocab_size;
+  MatrixF head(std::min(kVocabularyTile, vocabulary), rows.cols());
+  for (Index first = 0; first < vocabulary; first += kVocabularyTile) {
+    const Index outputs = std::min(kVocabularyTile, vocabulary - first);
+    ReadHeadTile(checkpoint, first, outputs, pool, &head);
+    pool->ParallelFor(count * tiles, [&](Index item, int worker) {
+      const Index window = item / tiles;
+      const Index start = item % tiles * kTokenTile;
+      const Index positions = std::min(kTokenTile, scored - start);
+      MatrixF& own = scratch[static_cast<std::size_t>(worker)];
+      MatrixView logits = own.topLeftCorner(positions, outputs);
+      MultiplyTransposed(rows.middleRows(window * tokens + start, positions), head.topRows(outputs),
+                         logits);
+      const std::span<const TokenId> ids = windows.window(first_window + window);
+      const auto at = static_cast<std::size_t>(window * scored + start);
+      for (Index i = 0; i < positions; ++i) {
+        RunningLoss& loss = running[at + static_cast<std::size_t>(i)];
+        const std::span<const float> row = RowOf(logits, i);
+        loss.logits.Add(row, first);
+        const Index target = ids[static_cast<std::size_t>(start + i + 1)] - first;
+        if (target >= 0 && target < outputs)
+          loss.target = static_cast<double>(row[static_cast<std::size_t>(target)]);
+      }
+      if (!reference) return;
+      MatrixView others = own.block(kTokenTile, 0, positions, outputs);
+      MultiplyTransposed(reference->middleRows(window * tokens + start, positions),
+                         head.topRows(outputs), others);
+      for (Index i = 0; i < positions; ++i) {
+        diverging[at + static_cast<std::size_t>(i)].Add(RowOf(others, i), RowOf(logits, i), first);
+      }
+    });
+  }
+  for (Index window = 0; window < count; ++window) {
+    const RunningLoss* own = &running[static_cast<std::size_t>(window * scored)];
+    const auto loss = [&](std::size_t i) { return own[i].Loss(); };
+    scores->losses.push_back(LaneSum(static_cast<std::size_t>(scored), loss) /
+                             static_cast<double>(scored));
+  }
+  for (const RunningLoss& loss : running)
+    scores->token_losses.push_back(static_cast<float>(loss.Loss()));
+  for (std::size_t i = 0; i < diverging.size(); ++i) {
+    const RunningLogits& models = running[i].logits;
+    scores->token_kl.push_back(static_cast<float>(diverging[i].Divergence(models)));
+    if (models.top == diverging[i].logits.top) ++scores->top1_agreements;
+  }
+}
+
+}  // namespace
+
+void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
+                 HiddenStates* states) {
+  DAQ_CHECK(
+      states->windows() <= windows.count() && states->window_tokens() == windows.window_tokens,
+      "states of these windows");
+  pool->ParallelFor(states->windows(), [&](Index window, int) {
+    const std::span<const TokenId> ids = windows.window(window);
+    for (Index position = 0; position < windows.window_tokens; ++position) {
+      checkpoint.ReadRows(kEmbeddingName, ids[static_cast<std::size_t>(position)],
+                          states->rows(window, 1).middleRows(position, 1));
+    }
+    states->Release(window, 1);
+  });
+}
+
+WindowScores ScoreWindows(const Checkpoint& checkpoint, const TokenWindows& windows,
+                          ThreadPool* pool, HiddenStates* states, HiddenStates* reference,
+                          const std::function<void(Index)>& on_windows_done) {
+  const VectorF norm = checkpoint.ReadVector(kFinalNormName);
+  const Index batch = BatchWindows(windows.window_tokens);
+  WindowScores scores;
+  for (Index first = 0; first < windows.count(); first += batch) {
+    const Index count = std::min(batch, windows.count() - first);
+    const auto normalised = [&](HiddenStates* of) {
+      DAQ_CHECK(of->windows() == windows.count() && of->window_tokens() == windows.window_tokens,
+                "states of these windows");
+      MatrixView rows = of->rows(first, count);
+      pool->ParallelFor(count, [&](Index window, int) {
+        MatrixView own = rows.middleRows(window * windows.window_tokens, windows.window_tokens);
+        RmsNorm(own, norm, checkpoint.config().rms_norm_eps, own);
+      });
+      return rows;
+    };
+    const MatrixView rows = normalised(states);
+    std::optional<MatrixView> others;
+    if (reference != nullptr) others.emplace(normalised(reference));
+    ScoreBatch(checkpoint, windows, first, rows, others, pool, &scores);
+    states->Release(first, count);
+    if (reference != nullptr) reference->Release(first, count);
+    if (on_windows_done) on_windows_done(count);
+  }
+  return scores;
+}
+
+std::uint64_t ScoreWindowsBytes(const ModelConfig& config, Index window_tokens, int threads,
+                                bool with_reference) {
+  const Index models = with_reference ? 2 : 1;
+  const Index head = std::min(kVocabularyTile, config.vocab_size) * config.hidden_size;
+  const auto floats =
+      static_cast<std::uint64_t>(head + models * threads * kTokenTile * kVocabularyTile) *
+      sizeof(float);
+  return floats + static_cast<std::uint64_t>(BatchWindows(window_tokens) * window_tokens) *
+                      (sizeof(RunningLoss) + (with_reference ? sizeof(RunningDivergence) : 0));
+}
+
+}  // namespace daq

@@ -1,0 +1,259 @@
+#include "harness/report_cells.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "base/bootstrap.h"
+#include "base/error.h"
+#include "base/statistics.h"
+#include "harness/cell_store.h"
+#include "harness/nearest_name.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Row = Manifest::Row;
+
+// What the paper's headline compares a method with.
+constexpr std::array<std::string_view, 3> kBaselines = {"rtn", "gptq", "awq"};
+
+// The names by which `--against` knows a row: by its method, by method and format, and so on.
+std::vector<std::string> NamesOf(const Row& row) {
+  std::vector<std::string> names = {row.method};
+  if (row.full_precision) return names;
+  for (const std::string* field : {&row.format, &row.granularity, &row.calibration}) {
+    if (!field->empty()) names.push_back(fmt::format("{} {}", names.back(), *field));
+  }
+  return names;
+}
+
+void RequireName(const Manifest& manifest, const std::string& against) {
+  std::vector<std::string> names;
+  for (const Row& row : manifest.rows) {
+    for (std::string& name : NamesOf(row)) names.push_back(std::move(name));
+  }
+  if (std::find(names.begin(), names.end(), against) != names.end()) return;
+  const std::vector<std::string_view> views(names.begin(), names.end());
+  throw InputError(
+      {"--against"}, "value",
+      fmt::format("the first fields of a row of the table, such as \"{}\"", names.front()),
+      fmt::format("\"{}\"{}", against, DidYouMean(against, views)));
+}
+
+Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
+
+void Set(Json* metric, const std::string& name, double value, const Interval& interval) {
+  (*metric)[name] = NumberOrNull(value);
+  (*metric)[name + "_low"] = NumberOrNull(interval.low);
+  (*metric)[name + "_high"] = NumberOrNull(interval.high);
+}
+
+// Whether two cells store weights in the same code book, shared by as many weights. A zero-point
+// more or less makes no other format: DAQ's are asymmetric where its baselines' are not.
+bool SameFormat(const Json& a, const Json& b) {
+  const Json& one = a.at("recipe").at("format");
+  const Json& other = b.at("recipe").at("format");
+  return one.at("codebook") == other.at("codebook") &&
+         one.at("group_size") == other.at("group_size");
+}
+
+}  // namespace
+
+std::string RowLabel(const Row& row) { return NamesOf(row).back(); }
+
+Json MeanErrorRatio(const Json& cell, const char* field) {
+  double logarithms = 0;
+  for (const Json& layer : cell.at("layers")) {
+    const double ratio = layer.value(field, 0.0);
+    if (!(ratio > 0)) return {};
+    logarithms += std::log(ratio);
+  }
+  if (cell.at("layers").empty()) return {};
+  return std::exp(logarithms / static_cast<double>(cell.at("layers").size()));
+}
+
+// The finished cells of one model in one column, on the same draws.
+class ReportCells::Comparison {
+ public:
+  struct Entry {
+    const Row* row;
+    ReportCell* cell;
+    std::vector<double> draws = {};  // of its perplexity
+    double perplexity = 0;
+
+    bool full_precision() const { return row->full_precision; }
+  };
+
+  explicit Comparison(std::vector<Entry> entries) : entries_(std::move(entries)) {
+    std::vector<std::vector<double>> losses;
+    for (const Entry& entry : entries_) losses.push_back(WindowLossesOf(entry.cell->cell));
+    if (losses.empty()) return;
+    const Index block = UsualBlockWindows(static_cast<Index>(losses.front().size()));
+    std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block);
+    for (std::size_t i = 0; i < entries_.size(); ++i) {
+      entries_[i].draws = std::move(draws[i]);
+      entries_[i].perplexity = Perplexity(losses[i]);
+      if (entries_[i].full_precision()) fp_ = i;
+    }
+    for (const Entry& entry : entries_) {
+      entry.cell->metric["block_windows"] = block;
+      AddLoss(entry);
+      AddReduction(entry);
+    }
+  }
+
+  void AddDifferences(const std::string& against) {
+    for (const Entry& entry : entries_) {
+      const Entry* other = Partner(entry, against);
+      Json& metric = entry.cell->metric;
+      metric["against"] = other == nullptr ? Json() : Json(RowLabel(*other->row));
+      const Interval interval =
+          other == nullptr ? Interval{} : DifferenceInterval(entry.draws, other->draws);
+      Set(&metric, "difference",
+          other == nullptr ? std::nan("") : entry.perplexity - other->perplexity, interval);
+      metric["significant"] = std::isfinite(interval.low) ? Json(interval.ExcludesZero()) : Json();
+    }
+  }
+
+ private:
+  void AddLoss(const Entry& entry) const {
+    Json& metric = entry.cell->metric;
+    PairedDifference loss{.value = std::nan(""), .standard_error = std::nan("")};
+    Interval interval;
+    if (fp_ && !entry.full_precision()) {
+      const Entry& fp = entries_[*fp_];
+      loss = PerplexityDifference(WindowLossesOf(entry.cell->cell), WindowLossesOf(fp.cell->cell));
+      interval = DifferenceInterval(entry.draws, fp.draws);
+    }
+    metric["loss_vs_fp_stderr"] = NumberOrNull(loss.standard_error);
+    Set(&metric, "loss_vs_fp", loss.value, interval);
+  }
+
+  static bool IsBaseline(const Entry& entry) {
+    const std::string method = entry.cell->cell.at("method");
+    return std::find(kBaselines.begin(), kBaselines.end(), method) != kBaselines.end();
+  }
+
+  const Entry* BestBaseline(const Entry& entry) const {
+    const Entry* best = nullptr;
+    for (const Entry& other : entries_) {
+      if (!IsBaseline(other) || !SameFormat(entry.cell->cell, other.cell->cell)) continue;
+      if (best == nullptr || other.perplexity < best->perplexity) best = &other;
+    }
+    return best;
+  }
+
+  void AddReduction(const Entry& entry) const {
+    double reduction = std::nan("");
+    Interval interval;
+    const Entry* best = nullptr;
+    if (fp_ && !entry.full_precision() && !IsBaseline(entry)) best = BestBaseline(entry);
+    if (best != nullptr) {
+      const Entry& fp = entries_[*fp_];
+      const auto reduction_of = [](double arm, double baseline, double full_precision) {
+        // Nothing is left to reduce where a baseline loses nothing.
+        return baseline > full_precision ? 1 - (arm - full_precision) / (baseline - full_precision)
+                                         : std::nan("");
+      };
+      reduction = reduction_of(entry.perplexity, best->perplexity, fp.perplexity);
+      std::vector<double> draws;
+      for (std::size_t draw = 0; draw < entry.draws.size(); ++draw)
+        draws.push_back(reduction_of(entry.draws[draw], best->draws[draw], fp.draws[draw]));
+      const bool defined = std::isfinite(reduction) &&
+                           std::all_of(draws.begin(), draws.end(),
+                                       [](double value) { return std::isfinite(value); });
+      if (defined) interval = PercentileInterval(std::move(draws));
+    }
+    Json& metric = entry.cell->metric;
+    Set(&metric, "loss_reduction", reduction, interval);
+    metric["best_baseline"] = best == nullptr ? Json() : Json(RowLabel(*best->row));
+  }
+
+  // The row that `entry` is compared with; null if there is none or more than one.
+  const Entry* Partner(const Entry& entry, const std::string& against) const {
+    std::vector<const Entry*> found;
+    for (const Entry& other : entries_) {
+      if (&other != &entry && IsMeant(entry, other, against)) found.push_back(&other);
+    }
+    // Of several, those with the same symmetry, then those with the same calibration, if there are
+    // such.
+    for (std::string Row::*field : {&Row::format, &Row::calibration}) {
+      const auto differs = [&](const Entry* other) {
+        return other->row->*field != entry.row->*field;
+      };
+      if (!std::all_of(found.begin(), found.end(), differs)) std::erase_if(found, differs);
+    }
+    return found.size() == 1 ? found.front() : nullptr;
+  }
+
+  static bool IsMeant(const Entry& entry, const Entry& other, const std::string& against) {
+    const std::vector<std::string> names = NamesOf(*other.row);
+    const auto name = std::find(names.begin(), names.end(), against);
+    if (name == names.end()) return false;
+    if (other.full_precision()) return true;
+    if (entry.full_precision()) return name - names.begin() >= 2;  // it has no format to share
+    const Json& own = entry.cell->cell.at("recipe").at("format");
+    const Json& others = other.cell->cell.at("recipe").at("format");
+    switch (name - names.begin()) {
+      case 0:
+        return SameFormat(entry.cell->cell, other.cell->cell);
+      case 1:
+        return own.at("group_size") == others.at("group_size");
+      default:
+        return true;
+    }
+  }
+
+  std::vector<Entry> entries_;
+  std::optional<std::size_t> fp_;
+};
+
+ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& folder,
+                         const std::string& against)
+    : cells_(manifest.rows.size()) {
+  if (!against.empty()) RequireName(manifest, against);
+  const CellStore store(folder);
+  for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
+    for (const std::string& id : manifest.rows[row].cells) {
+      std::optional<ReportCell>& cell = cells_[row].emplace_back();
+      if (id.empty()) continue;
+      std::optional<Json> found = store.Read(id);
+      if (!found) continue;
+      cell.emplace();
+      cell->failed = found->value("status", "") != "done";
+      if (!cell->failed) {
+        cell->metric = *found->at("metrics").begin();
+        cell->metric.erase("window_losses");  // the long one comes last, below
+      }
+      cell->cell = std::move(*found);
+    }
+  }
+  for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+    for (const std::string& model : ModelsOf(manifest)) {
+      std::vector<Comparison::Entry> entries;
+      for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
+        std::optional<ReportCell>& cell = cells_[row][column];
+        if (manifest.rows[row].model == model && cell && !cell->failed)
+          entries.push_back({.row = &manifest.rows[row], .cell = &*cell});
+      }
+      Comparison comparison(std::move(entries));
+      if (!against.empty()) comparison.AddDifferences(against);
+    }
+  }
+  for (std::vector<std::optional<ReportCell>>& row : cells_) {
+    for (std::optional<ReportCell>& cell : row) {
+      if (cell && !cell->failed) cell->metric["window_losses"] = WindowLossesOf(cell->cell);
+    }
+  }
+}
+
+const ReportCell* ReportCells::Find(std::size_t row, std::size_t column) const {
+  const std::optional<ReportCell>& cell = cells_[row][column];
+  return cell ? &*cell : nullptr;
+}
+
+}  // namespace daq

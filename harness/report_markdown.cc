@@ -1,0 +1,239 @@
+#include "harness/report_markdown.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+#include <vector>
+
+#include "harness/report_seeds.h"
+#include "harness/text_table.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Row = Manifest::Row;
+
+// Empty where a number is not known.
+std::string Fixed(const Json& value) {
+  return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
+}
+
+// "44.276 ± 0.351"; without the error where there is none (a single window).
+std::string PerplexityText(const Json& metric) {
+  const std::string number = Fixed(metric.at("perplexity"));
+  return metric.at("stderr").is_null() ? number : number + " ± " + Fixed(metric.at("stderr"));
+}
+
+// "+0.439 [+0.361, +0.521]"; without the interval where there is none.
+std::string DifferenceText(const Json& metric, const std::string& name) {
+  if (metric.at(name).is_null()) return "";
+  const std::string number = fmt::format("{:+.3f}", metric.at(name).get<double>());
+  if (metric.at(name + "_low").is_null()) return number;
+  return fmt::format("{} [{:+.3f}, {:+.3f}]", number, metric.at(name + "_low").get<double>(),
+                     metric.at(name + "_high").get<double>());
+}
+
+std::string LossText(const Json& metric) { return DifferenceText(metric, "loss_vs_fp"); }
+
+// "33 % [28, 38]".
+std::string ReductionText(const Json& metric) {
+  if (metric.at("loss_reduction").is_null()) return "";
+  const std::string number =
+      fmt::format("{:.0f} %", 100 * metric.at("loss_reduction").get<double>());
+  if (metric.at("loss_reduction_low").is_null()) return number;
+  return fmt::format("{} [{:.0f}, {:.0f}]", number,
+                     100 * metric.at("loss_reduction_low").get<double>(),
+                     100 * metric.at("loss_reduction_high").get<double>());
+}
+
+// "0.0412"; empty where the evaluation has no token metrics.
+std::string DivergenceText(const Json& metric) {
+  if (!metric.contains("kl_mean") || metric.at("kl_mean").is_null()) return "";
+  return fmt::format("{:.4f}", metric.at("kl_mean").get<double>());
+}
+
+std::string AgreementText(const Json& metric) {
+  if (!metric.contains("top1_agreement") || metric.at("top1_agreement").is_null()) return "";
+  return fmt::format("{:.1f} %", 100 * metric.at("top1_agreement").get<double>());
+}
+
+// Marked where it is significant.
+std::string AgainstText(const Json& metric) {
+  const std::string number = DifferenceText(metric, "difference");
+  return metric.at("significant") == true ? number + " *" : number;
+}
+
+// A number that each evaluation's metrics have, and so a column for each evaluation.
+struct Number {
+  std::string title;  // empty: the evaluation's own
+  std::string (*text)(const Json& metric);
+  const char* field;  // without this in any cell there is no column; null: there is one always
+  std::string meaning;
+};
+
+std::vector<Number> Numbers(const std::string& against) {
+  std::vector<Number> numbers = {
+      {"", PerplexityText, nullptr,
+       "Perplexity = exp(mean loss of the windows) ± standard error over windows.\n"},
+      {"loss vs fp16", LossText, nullptr,
+       "loss vs fp16 = perplexity minus the unquantised model's on the same windows [95 % interval "
+       "of the paired bootstrap].\n"},
+      {"loss reduction", ReductionText, "loss_reduction",
+       "loss reduction = 1 - loss / loss of the best of rtn, gptq and awq in the same code book "
+       "and "
+       "granularity\n[95 % interval].\n"},
+      {"KL", DivergenceText, "kl_mean",
+       "KL = mean over tokens of KL(full precision || quantised), in nats.\n"},
+      {"top-1", AgreementText, "top1_agreement",
+       "top-1 = share of tokens for which both models have the same most probable next token.\n"}};
+  if (!against.empty()) {
+    numbers.push_back({"vs " + against, AgainstText, "difference",
+                       fmt::format("vs {} = perplexity minus that row's [95 % interval]; * "
+                                   "significant: the interval excludes 0.\n",
+                                   against)});
+  }
+  return numbers;
+}
+
+// Those of `numbers` that a cell of the table has.
+std::vector<Number> Present(const std::vector<Number>& numbers, const Manifest& manifest,
+                            const ReportCells& cells) {
+  const auto has = [&](const char* field) {
+    for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
+      for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+        const ReportCell* cell = cells.Find(row, column);
+        if (cell != nullptr && cell->metric.contains(field) && !cell->metric.at(field).is_null())
+          return true;
+      }
+    }
+    return false;
+  };
+  std::vector<Number> present;
+  std::copy_if(numbers.begin(), numbers.end(), std::back_inserter(present),
+               [&](const Number& number) { return number.field == nullptr || has(number.field); });
+  return present;
+}
+
+// The first row's label that is not empty; empty if no row has one.
+std::string FirstLabel(const Manifest& manifest, std::string Row::*label) {
+  const auto found = std::find_if(manifest.rows.begin(), manifest.rows.end(),
+                                  [&](const Row& row) { return !(row.*label).empty(); });
+  return found == manifest.rows.end() ? "" : (*found).*label;
+}
+
+// "failed: rtn int3 channel on gptq-c4: why", the cells that failed for the same reason in one
+// line.
+class Failures {
+ public:
+  void Add(const std::string& reason, const std::string& cell) {
+    auto found = std::find_if(reasons_.begin(), reasons_.end(),
+                              [&](const Reason& other) { return other.text == reason; });
+    if (found == reasons_.end()) found = reasons_.insert(reasons_.end(), {.text = reason});
+    found->cells.push_back(cell);
+  }
+
+  std::string ToText() const {
+    std::string text;
+    for (const Reason& reason : reasons_)
+      text.append(fmt::format("failed: {}: {}\n", fmt::join(reason.cells, ", "), reason.text));
+    return text;
+  }
+
+ private:
+  struct Reason {
+    std::string text;
+    std::vector<std::string> cells = {};
+  };
+  std::vector<Reason> reasons_;
+};
+
+// One model's table with a line of what each evaluation is.
+std::string ModelTable(const Manifest& manifest, const ReportCells& cells,
+                       const std::vector<Number>& numbers, const std::string& model) {
+  const bool calibrated = !FirstLabel(manifest, &Row::calibration).empty();
+  const std::string held_out = FirstLabel(manifest, &Row::held_out);  // one text for all rows
+  TextTable table;
+  table.AddColumn("method", TextTable::kLeft);
+  table.AddColumn("format", TextTable::kLeft);
+  table.AddColumn("granularity", TextTable::kLeft);
+  if (calibrated) table.AddColumn("calibration", TextTable::kLeft);
+  table.AddColumn("bits/weight", TextTable::kRight);
+  if (!held_out.empty()) table.AddColumn("held-out error", TextTable::kRight);
+  for (const Manifest::Column& column : manifest.columns) {
+    for (const Number& number : numbers)
+      table.AddColumn(number.title.empty() ? column.title : number.title, TextTable::kRight);
+  }
+  std::vector<std::string> notes(manifest.columns.size());
+  Failures failures;
+  std::string identity;
+  for (std::size_t r = 0; r < manifest.rows.size(); ++r) {
+    const Row& row = manifest.rows[r];
+    if (row.model != model) continue;
+    std::string bits;
+    std::string held_out_error;
+    std::vector<std::string> texts(manifest.columns.size() * numbers.size());
+    for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
+      std::string* own = &texts[column * numbers.size()];
+      const ReportCell* found = cells.Find(r, column);
+      if (found == nullptr) {
+        if (!row.cells[column].empty()) own[0] = "to do";
+        continue;
+      }
+      identity = found->cell.at("model_sha256").get<std::string>().substr(0, 12);
+      if (bits.empty()) bits = Fixed(found->cell.at("bits_per_weight"));
+      if (held_out_error.empty())
+        held_out_error = Fixed(MeanErrorRatio(found->cell, "held_out_error_vs_rtn"));
+      const std::string& title = manifest.columns[column].title;
+      if (found->failed) {
+        own[0] = "failed";
+        failures.Add(found->cell.at("error"), fmt::format("{} on {}", RowLabel(row), title));
+        continue;
+      }
+      const Json& metric = found->metric;
+      for (std::size_t n = 0; n < numbers.size(); ++n) own[n] = numbers[n].text(metric);
+      notes[column] =
+          fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", title,
+                      metric.at("dataset").get<std::string>(), metric.at("windows").get<Index>(),
+                      metric.at("window_tokens").get<Index>(),
+                      metric.at("ids_sha256").get<std::string>().substr(0, 12));
+    }
+    std::vector<std::string> line = {row.method, row.format, row.granularity};
+    if (calibrated) line.push_back(row.calibration);
+    line.push_back(bits);
+    if (!held_out.empty()) line.push_back(held_out_error);
+    line.insert(line.end(), texts.begin(), texts.end());
+    table.AddRow(std::move(line));
+  }
+  std::string text =
+      fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
+                  table.ToMarkdown());
+  for (const std::string& note : notes) text.append(note);
+  if (!held_out.empty()) {
+    text.append(fmt::format(
+        "held-out error: squared error of a layer's outputs over that of rtn in the same format, "
+        "on {},\nwhich no method saw; geometric mean over the layers\n",
+        held_out));
+  }
+  return text + failures.ToText();
+}
+
+}  // namespace
+
+std::string MarkdownReport(const Manifest& manifest, const ReportCells& cells,
+                           const std::string& against) {
+  const std::vector<Number> numbers = Present(Numbers(against), manifest, cells);
+  std::string text;
+  for (const std::string& model : ModelsOf(manifest)) {
+    text.append(ModelTable(manifest, cells, numbers, model)).append("\n");
+    const std::string seeds = SeedTable(manifest, cells, model);
+    if (!seeds.empty()) text.append(seeds).append("\n");
+  }
+  for (const Number& number : numbers) text.append(number.meaning);
+  return text;
+}
+
+}  // namespace daq

@@ -1,0 +1,240 @@
+// What a report derives by comparing cells, from made-up losses.
+#include "harness/report_cells.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "base/bootstrap.h"
+#include "harness/cell_store.h"
+#include "harness/report.h"
+#include "harness/report_seeds.h"
+#include "methods/registry.h"
+#include "tests/support/input_error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Losses = std::vector<double>;
+
+class ReportCellsTest : public testing::Test {
+ protected:
+  ReportCellsTest() { manifest_.columns = {{.title = "text", .protocol = "ids"}}; }
+
+  // Adds a row and its cell; the row's number.
+  std::size_t Add(const std::string& method, const std::string& format, const Losses& losses,
+                  const std::string& calibration = "",
+                  const std::optional<CalibrationRecord>& record = {}) {
+    CellRecord cell;
+    cell.id = "cell-" + std::to_string(manifest_.rows.size());
+    cell.model_dtype = "F16";
+    cell.recipe.method = method;
+    cell.recipe.full_precision = method == "fp16";
+    if (!cell.recipe.full_precision) {
+      const std::string book = format.substr(0, format.find('-'));
+      cell.recipe = MakeRecipe(*FindPreset(method), {.codebook = *FindCodebook(book, false),
+                                                     .symmetric = book == format});
+    }
+    cell.calibration = record;
+    cell.evaluation.name = "text";
+    cell.evaluation.window_losses = losses;
+    CellStore(folder_.path()).Write(cell);
+    manifest_.rows.push_back({.model = "model",
+                              .method = method,
+                              .format = format,
+                              .granularity = cell.recipe.full_precision ? "none" : "channel",
+                              .full_precision = cell.recipe.full_precision,
+                              .calibration = calibration,
+                              .held_out = "",
+                              .cells = {cell.id}});
+    return manifest_.rows.size() - 1;
+  }
+
+  Json Metric(std::size_t row, const std::string& against = "") const {
+    return ReportCells(manifest_, folder_.path(), against).Find(row, 0)->metric;
+  }
+
+  // kFp plus `loss` nats in every window, and a little that differs between pairs of windows.
+  static Losses Worse(double loss, double ripple = 0) {
+    Losses losses = kFp;
+    for (std::size_t w = 0; w < losses.size(); ++w)
+      losses[w] += loss + (w % 4 < 2 ? ripple : -ripple);
+    return losses;
+  }
+
+  inline static const Losses kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
+  TemporaryFolder folder_;
+  Manifest manifest_;
+};
+
+TEST_F(ReportCellsTest, LossesHaveThePairedInterval) {
+  const std::size_t fp = Add("fp16", "f16", kFp);
+  const std::size_t rtn = Add("rtn", "nf3", Worse(0.05, 0.01));
+  EXPECT_TRUE(Metric(fp).at("loss_vs_fp").is_null());
+  EXPECT_TRUE(Metric(fp).at("loss_vs_fp_low").is_null());
+  const Json metric = Metric(rtn);
+  const auto draws = BootstrapPerplexities({Worse(0.05, 0.01), kFp}, UsualBlockWindows(8));
+  const Interval interval = DifferenceInterval(draws[0], draws[1]);
+  EXPECT_EQ(metric.at("loss_vs_fp_low"), interval.low);
+  EXPECT_EQ(metric.at("loss_vs_fp_high"), interval.high);
+  EXPECT_LT(metric.at("loss_vs_fp_low"), metric.at("loss_vs_fp"));
+  EXPECT_GT(metric.at("loss_vs_fp_high"), metric.at("loss_vs_fp"));
+  EXPECT_EQ(metric.at("block_windows"), 2);
+  EXPECT_EQ(metric.at("window_losses").size(), 8U);
+}
+
+TEST_F(ReportCellsTest, ReductionIsAgainstTheBestBaselineOfTheFormat) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", Worse(0.10));
+  const std::size_t awq = Add("awq", "nf3", Worse(0.06, 0.01), "ids 2x64");
+  Add("gptq", "nf3", Worse(0.08), "ids 2x64");
+  Add("rtn", "nf4", Worse(0.01));  // another format: no measure for nf3
+  const std::size_t daq = Add("daq", "nf3-asym", Worse(0.03), "ids 2x64");
+  EXPECT_TRUE(Metric(awq).at("loss_reduction").is_null());
+  const Json metric = Metric(daq);
+  EXPECT_EQ(metric.at("best_baseline"), "awq nf3 channel ids 2x64");
+  // Losses are P (exp(x) - 1); the ripple has no mean.
+  const double expected = 1 - (std::exp(0.03) - 1) / (std::exp(0.06) - 1);
+  EXPECT_NEAR(metric.at("loss_reduction"), expected, 1e-12);
+  EXPECT_LT(metric.at("loss_reduction_low"), expected);
+  EXPECT_GT(metric.at("loss_reduction_high"), expected);
+}
+
+// Every window loses in proportion: the reduction is the same on every draw.
+TEST_F(ReportCellsTest, ReductionOfParallelLossesIsCertain) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", Worse(0.10));
+  const Json metric = Metric(Add("daq", "nf3-asym", Worse(0.05)));
+  EXPECT_NEAR(metric.at("loss_reduction_low"), metric.at("loss_reduction"), 1e-10);
+  EXPECT_NEAR(metric.at("loss_reduction_high"), metric.at("loss_reduction"), 1e-10);
+}
+
+TEST_F(ReportCellsTest, NoReductionWhereItMeansNothing) {
+  Add("fp16", "f16", kFp);
+  const std::size_t alone = Add("daq", "nf3-asym", Worse(0.05));
+  EXPECT_TRUE(Metric(alone).at("loss_reduction").is_null()) << "no baseline";
+  Add("rtn", "nf3", Worse(-0.01));
+  EXPECT_TRUE(Metric(alone).at("loss_reduction").is_null()) << "the baseline loses nothing";
+  Add("rtn", "nf4", Worse(0.001, 0.05));
+  const Json metric = Metric(Add("daq", "nf4-asym", Worse(0.0005)));
+  EXPECT_FALSE(metric.at("loss_reduction").is_null());
+  EXPECT_TRUE(metric.at("loss_reduction_low").is_null()) << "on some draws it loses nothing";
+}
+
+TEST_F(ReportCellsTest, AgainstAMethodComparesWithinAFormat) {
+  const std::size_t fp = Add("fp16", "f16", kFp);
+  Add("awq", "nf3", Worse(0.06, 0.01));
+  const std::size_t awq4 = Add("awq", "nf4", Worse(0.02, 0.01));
+  const std::size_t daq = Add("daq", "nf4-asym", Worse(0.01));
+  const std::size_t same = Add("rtn", "nf4", Worse(0.02, -0.01));
+  const Json metric = Metric(daq, "awq");
+  EXPECT_EQ(metric.at("against"), "awq nf4 channel");
+  const auto draws = BootstrapPerplexities({Worse(0.01), Worse(0.02, 0.01)}, UsualBlockWindows(8));
+  const Interval interval = DifferenceInterval(draws[0], draws[1]);
+  EXPECT_EQ(metric.at("difference_low"), interval.low);
+  EXPECT_EQ(metric.at("difference_high"), interval.high);
+  EXPECT_EQ(metric.at("significant"), interval.high < 0);
+  EXPECT_EQ(metric.at("significant"), true);
+  EXPECT_EQ(Metric(same, "awq").at("significant"), false);
+  // No row is compared with itself, nor one without a format with one of some format.
+  EXPECT_TRUE(Metric(awq4, "awq").at("difference").is_null());
+  EXPECT_TRUE(Metric(awq4, "awq").at("significant").is_null());
+  EXPECT_TRUE(Metric(fp, "awq").at("against").is_null());
+  // A whole name is one row, for all formats.
+  EXPECT_EQ(Metric(daq, "awq nf3 channel").at("against"), "awq nf3 channel");
+  EXPECT_EQ(Metric(fp, "awq nf3 channel").at("against"), "awq nf3 channel");
+  EXPECT_EQ(Metric(daq, "fp16").at("difference_low"), Metric(daq).at("loss_vs_fp_low"));
+  EXPECT_FALSE(Metric(daq).contains("against"));
+}
+
+TEST_F(ReportCellsTest, OfSeveralTheRowWithTheSameCalibrationIsMeant) {
+  Add("awq", "nf4", Worse(0.02), "daq 1x64");
+  Add("awq", "nf4", Worse(0.03), "daq 1x64 (seed 1)");
+  const std::size_t daq = Add("daq", "nf4-asym", Worse(0.01), "daq 1x64 (seed 1)");
+  const std::size_t rtn = Add("rtn", "nf4", Worse(0.01));
+  EXPECT_EQ(Metric(daq, "awq").at("against"), "awq nf4 channel daq 1x64 (seed 1)");
+  EXPECT_TRUE(Metric(rtn, "awq").at("against").is_null()) << "either could be meant";
+}
+
+TEST_F(ReportCellsTest, UnknownRowsAreRefused) {
+  Add("awq", "nf4", Worse(0.02));
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { Metric(0, "qwa"); }),
+            "--against: value: expected the first fields of a row of the table, such as \"awq\", "
+            "found \"qwa\"");
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { Metric(0, "awq nf4 chanel"); }),
+            "--against: value: expected the first fields of a row of the table, such as \"awq\", "
+            "found \"awq nf4 chanel\" (did you mean awq nf4 channel?)");
+}
+
+// Three seeds of one calibration, one of a larger calibration, and a method that needs none.
+TEST_F(ReportCellsTest, RowsThatDifferInTheSeedAreOneRowOfMeansAndSpreads) {
+  const auto record = [](Index windows, std::int64_t seed) {
+    return CalibrationRecord{.protocol = "gptq-c4",
+                             .dataset = "c4.json.gz",
+                             .windows = windows,
+                             .window_tokens = 64,
+                             .seed = seed,
+                             .ids_sha256 = ""};
+  };
+  Add("fp16", "f16", Losses(8, std::log(40.0)));
+  Add("rtn", "nf3", Losses(8, std::log(50.0)), "", record(2, 0));
+  Add("gptq", "nf3", Losses(8, std::log(44.0)), "gptq-c4 2x64", record(2, 0));
+  Add("gptq", "nf3", Losses(8, std::log(45.0)), "gptq-c4 2x64 (seed 1)", record(2, 1));
+  Add("gptq", "nf3", Losses(8, std::log(49.0)), "gptq-c4 2x64 (seed 2)", record(2, 2));
+  Add("gptq", "nf3", Losses(8, std::log(43.0)), "gptq-c4 4x64", record(4, 0));
+  const ReportCells cells(manifest_, folder_.path(), "");
+  const std::string table = SeedTable(manifest_, cells, "model");
+  // Mean 46, squares 4 + 1 + 9 over n - 1 = 2: 2.646.
+  EXPECT_EQ(
+      table,
+      "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)\n\n"
+      "| method | format | granularity | calibration  |                   text |          loss "
+      "vs fp16 |\n"
+      "|:-------|:-------|:------------|:-------------|-----------------------:|---------------"
+      "-------:|\n"
+      "| gptq   | nf3    | channel     | gptq-c4 2x64 | 46.000 ± 2.646 (n = 3) | 6.000 ± 2.646 "
+      "(n = 3) |\n");
+  EXPECT_NE(Report(manifest_, folder_.path(), ReportFormat::kMarkdown).find(table),
+            std::string::npos);
+}
+
+// The number of windows follows from the draw where documents are counted; another text is another
+// group; one seed is no spread.
+TEST_F(ReportCellsTest, SeedsOfCountedDocumentsAreOneGroupAndTextsAreNot) {
+  const auto record = [](Index windows, std::int64_t seed, const std::string& dataset) {
+    return CalibrationRecord{.protocol = "awq-pile-val",
+                             .dataset = dataset,
+                             .windows = windows,
+                             .window_tokens = 512,
+                             .documents = 128,
+                             .seed = seed,
+                             .ids_sha256 = ""};
+  };
+  Add("awq", "nf3", Worse(0.04), "awq-pile-val 58x512", record(58, 42, "val.jsonl"));
+  Add("awq", "nf3", Worse(0.05), "awq-pile-val 61x512 (own.jsonl)", record(61, 42, "own.jsonl"));
+  EXPECT_EQ(SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model"), "");
+  Add("awq", "nf3", Worse(0.03), "awq-pile-val 60x512 (seed 1)", record(60, 1, "val.jsonl"));
+  const std::string table =
+      SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model");
+  EXPECT_NE(table.find("| awq-pile-val 128 documents x512 |"), std::string::npos) << table;
+  EXPECT_NE(table.find("(n = 2)"), std::string::npos) << table;
+  EXPECT_EQ(table.find("own.jsonl"), std::string::npos) << table;
+}
+
+TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", Worse(0.10));
+  Add("daq", "nf3-asym", Worse(0.05));
+  const std::string table = Report(manifest_, folder_.path(), ReportFormat::kMarkdown, "rtn");
+  for (const char* wanted :
+       {"| loss reduction |", "  vs rtn |", "+1.030 [", "51 % [51, 51]", "] * |"})
+    EXPECT_NE(table.find(wanted), std::string::npos) << wanted << "\n" << table;
+  const std::string csv = Report(manifest_, folder_.path(), ReportFormat::kCsv, "rtn");
+  EXPECT_NE(csv.find(",loss_vs_fp_low,loss_vs_fp_high,loss_reduction,"), std::string::npos);
+  EXPECT_NE(csv.find(",rtn nf3 channel,rtn nf3 channel,-"), std::string::npos) << csv;
+}
+
+}  // namespace
+}  // namespace daq
