@@ -13,8 +13,9 @@ namespace daq {
 // number is computed again on each draw, so unlike the delta method (base/statistics.h) it assumes
 // no shape of its distribution, and takes any function of perplexities, ratios too.
 //
-// Draw d of any two series of the same length is of the same windows, whatever else was asked for
-// before: that is what makes differences paired, and results the same in any order of calls.
+// Draw d of any two series of the same length, in the same blocks, is of the same windows, whatever
+// else was asked for before: that is what makes differences paired, and results the same in any
+// order of calls.
 //
 // Windows are contiguous pieces of one text, and neighbours may be alike (one article spans several
 // windows). Then single windows are drawn as if they told more than they do, and the interval is

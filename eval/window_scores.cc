@@ -90,6 +90,62 @@ std::span<const float> RowOf(const MatrixView& matrix, Index row) {
   return {matrix.data() + row * matrix.outerStride(), static_cast<std::size_t>(matrix.cols())};
 }
 
+// The running numbers of a batch of windows, position by position.
+class BatchScores {
+ public:
+  // Of `count` windows of `scored` positions each.
+  BatchScores(Index count, Index scored, bool with_reference)
+      : scored_(scored),
+        running_(static_cast<std::size_t>(count * scored)),
+        diverging_(with_reference ? running_.size() : 0) {}
+
+  // Takes the logits of the tokens `first_id`, ... at a window's positions `start`, ...; `ids` are
+  // the window's.
+  void AddLogits(Index window, Index start, const MatrixView& logits, Index first_id,
+                 std::span<const TokenId> ids) {
+    for (Index i = 0; i < logits.rows(); ++i) {
+      RunningLoss& loss = running_[At(window, start + i)];
+      const std::span<const float> row = RowOf(logits, i);
+      loss.logits.Add(row, first_id);
+      const Index target = ids[static_cast<std::size_t>(start + i + 1)] - first_id;
+      if (target >= 0 && target < logits.cols())
+        loss.target = static_cast<double>(row[static_cast<std::size_t>(target)]);
+    }
+  }
+
+  // The same of the reference, beside the model's logits of the same tokens and positions.
+  void AddReference(Index window, Index start, const MatrixView& reference,
+                    const MatrixView& logits, Index first_id) {
+    for (Index i = 0; i < logits.rows(); ++i)
+      diverging_[At(window, start + i)].Add(RowOf(reference, i), RowOf(logits, i), first_id);
+  }
+
+  void AppendTo(WindowScores* scores) const {
+    for (std::size_t first = 0; first < running_.size();
+         first += static_cast<std::size_t>(scored_)) {
+      const auto loss = [&](std::size_t i) { return running_[first + i].Loss(); };
+      scores->losses.push_back(LaneSum(static_cast<std::size_t>(scored_), loss) /
+                               static_cast<double>(scored_));
+    }
+    for (const RunningLoss& loss : running_)
+      scores->token_losses.push_back(static_cast<float>(loss.Loss()));
+    for (std::size_t i = 0; i < diverging_.size(); ++i) {
+      const RunningLogits& models = running_[i].logits;
+      scores->token_kl.push_back(static_cast<float>(diverging_[i].Divergence(models)));
+      if (models.top == diverging_[i].logits.top) ++scores->top1_agreements;
+    }
+  }
+
+ private:
+  std::size_t At(Index window, Index position) const {
+    return static_cast<std::size_t>(window * scored_ + position);
+  }
+
+  Index scored_;
+  std::vector<RunningLoss> running_;
+  std::vector<RunningDivergence> diverging_;
+};
+
 // Scores the windows [first_window, ...) whose normalised states are `rows`; `reference` are the
 // other model's, or none.
 void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index first_window,
@@ -99,8 +155,7 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
   const Index scored = tokens - 1;
   const Index count = rows.rows() / tokens;
   const Index tiles = (scored + kTokenTile - 1) / kTokenTile;
-  std::vector<RunningLoss> running(static_cast<std::size_t>(count * scored));
-  std::vector<RunningDivergence> diverging(reference ? running.size() : 0);
+  BatchScores batch(count, scored, reference.has_value());
   // Each thread's logits, and below them the reference's.
   std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()),
                                MatrixF((reference ? 2 : 1) * kTokenTile, kVocabularyTile));
@@ -113,42 +168,18 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
       const Index window = item / tiles;
       const Index start = item % tiles * kTokenTile;
       const Index positions = std::min(kTokenTile, scored - start);
+      const Index row = window * tokens + start;
       MatrixF& own = scratch[static_cast<std::size_t>(worker)];
       MatrixView logits = own.topLeftCorner(positions, outputs);
-      MultiplyTransposed(rows.middleRows(window * tokens + start, positions), head.topRows(outputs),
-                         logits);
-      const std::span<const TokenId> ids = windows.window(first_window + window);
-      const auto at = static_cast<std::size_t>(window * scored + start);
-      for (Index i = 0; i < positions; ++i) {
-        RunningLoss& loss = running[at + static_cast<std::size_t>(i)];
-        const std::span<const float> row = RowOf(logits, i);
-        loss.logits.Add(row, first);
-        const Index target = ids[static_cast<std::size_t>(start + i + 1)] - first;
-        if (target >= 0 && target < outputs)
-          loss.target = static_cast<double>(row[static_cast<std::size_t>(target)]);
-      }
+      MultiplyTransposed(rows.middleRows(row, positions), head.topRows(outputs), logits);
+      batch.AddLogits(window, start, logits, first, windows.window(first_window + window));
       if (!reference) return;
       MatrixView others = own.block(kTokenTile, 0, positions, outputs);
-      MultiplyTransposed(reference->middleRows(window * tokens + start, positions),
-                         head.topRows(outputs), others);
-      for (Index i = 0; i < positions; ++i) {
-        diverging[at + static_cast<std::size_t>(i)].Add(RowOf(others, i), RowOf(logits, i), first);
-      }
+      MultiplyTransposed(reference->middleRows(row, positions), head.topRows(outputs), others);
+      batch.AddReference(window, start, others, logits, first);
     });
   }
-  for (Index window = 0; window < count; ++window) {
-    const RunningLoss* own = &running[static_cast<std::size_t>(window * scored)];
-    const auto loss = [&](std::size_t i) { return own[i].Loss(); };
-    scores->losses.push_back(LaneSum(static_cast<std::size_t>(scored), loss) /
-                             static_cast<double>(scored));
-  }
-  for (const RunningLoss& loss : running)
-    scores->token_losses.push_back(static_cast<float>(loss.Loss()));
-  for (std::size_t i = 0; i < diverging.size(); ++i) {
-    const RunningLogits& models = running[i].logits;
-    scores->token_kl.push_back(static_cast<float>(diverging[i].Divergence(models)));
-    if (models.top == diverging[i].logits.top) ++scores->top1_agreements;
-  }
+  batch.AppendTo(scores);
 }
 
 }  // namespace

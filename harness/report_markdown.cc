@@ -24,14 +24,14 @@ std::string Fixed(const Json& value) {
 
 // "44.276 ± 0.351"; without the error where there is none (a single window).
 std::string PerplexityText(const Json& metric) {
-  const std::string number = Fixed(metric.at("perplexity"));
+  std::string number = Fixed(metric.at("perplexity"));
   return metric.at("stderr").is_null() ? number : number + " ± " + Fixed(metric.at("stderr"));
 }
 
 // "+0.439 [+0.361, +0.521]"; without the interval where there is none.
 std::string DifferenceText(const Json& metric, const std::string& name) {
   if (metric.at(name).is_null()) return "";
-  const std::string number = fmt::format("{:+.3f}", metric.at(name).get<double>());
+  std::string number = fmt::format("{:+.3f}", metric.at(name).get<double>());
   if (metric.at(name + "_low").is_null()) return number;
   return fmt::format("{} [{:+.3f}, {:+.3f}]", number, metric.at(name + "_low").get<double>(),
                      metric.at(name + "_high").get<double>());
@@ -42,8 +42,7 @@ std::string LossText(const Json& metric) { return DifferenceText(metric, "loss_v
 // "33 % [28, 38]".
 std::string ReductionText(const Json& metric) {
   if (metric.at("loss_reduction").is_null()) return "";
-  const std::string number =
-      fmt::format("{:.0f} %", 100 * metric.at("loss_reduction").get<double>());
+  std::string number = fmt::format("{:.0f} %", 100 * metric.at("loss_reduction").get<double>());
   if (metric.at("loss_reduction_low").is_null()) return number;
   return fmt::format("{} [{:.0f}, {:.0f}]", number,
                      100 * metric.at("loss_reduction_low").get<double>(),
@@ -63,7 +62,7 @@ std::string AgreementText(const Json& metric) {
 
 // Marked where it is significant.
 std::string AgainstText(const Json& metric) {
-  const std::string number = DifferenceText(metric, "difference");
+  std::string number = DifferenceText(metric, "difference");
   return metric.at("significant") == true ? number + " *" : number;
 }
 
@@ -151,88 +150,116 @@ class Failures {
   std::vector<Reason> reasons_;
 };
 
-// One model's table with a line of what each evaluation is.
-std::string ModelTable(const Manifest& manifest, const ReportCells& cells,
-                       const std::vector<Number>& numbers, const std::string& model) {
-  const bool calibrated = !FirstLabel(manifest, &Row::calibration).empty();
-  const std::string held_out = FirstLabel(manifest, &Row::held_out);  // one text for all rows
+// What an evaluation is: text, windows, hash.
+std::string EvaluationNote(const std::string& title, const Json& metric) {
+  return fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", title,
+                     metric.at("dataset").get<std::string>(), metric.at("windows").get<Index>(),
+                     metric.at("window_tokens").get<Index>(),
+                     metric.at("ids_sha256").get<std::string>().substr(0, 12));
+}
+
+// What every model's table has: the experiment's cells and which columns there are.
+struct Layout {
+  const Manifest& manifest;
+  const ReportCells& cells;
+  std::vector<Number> numbers;
+  bool calibrated;       // some row has a calibration
+  std::string held_out;  // label of that text, one for all rows; empty without
+};
+
+// What is said below a table.
+struct Remarks {
+  std::vector<std::string> evaluations;
+  Failures failures = {};
+  std::string model_sha256 = {};  // its first digits
+};
+
+TextTable EmptyTable(const Layout& layout) {
   TextTable table;
   table.AddColumn("method", TextTable::kLeft);
   table.AddColumn("format", TextTable::kLeft);
   table.AddColumn("granularity", TextTable::kLeft);
-  if (calibrated) table.AddColumn("calibration", TextTable::kLeft);
+  if (layout.calibrated) table.AddColumn("calibration", TextTable::kLeft);
   table.AddColumn("bits/weight", TextTable::kRight);
-  if (!held_out.empty()) table.AddColumn("held-out error", TextTable::kRight);
-  for (const Manifest::Column& column : manifest.columns) {
-    for (const Number& number : numbers)
+  if (!layout.held_out.empty()) table.AddColumn("held-out error", TextTable::kRight);
+  for (const Manifest::Column& column : layout.manifest.columns) {
+    for (const Number& number : layout.numbers)
       table.AddColumn(number.title.empty() ? column.title : number.title, TextTable::kRight);
   }
-  std::vector<std::string> notes(manifest.columns.size());
-  Failures failures;
-  std::string identity;
-  for (std::size_t r = 0; r < manifest.rows.size(); ++r) {
-    const Row& row = manifest.rows[r];
-    if (row.model != model) continue;
-    std::string bits;
-    std::string held_out_error;
-    std::vector<std::string> texts(manifest.columns.size() * numbers.size());
-    for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
-      std::string* own = &texts[column * numbers.size()];
-      const ReportCell* found = cells.Find(r, column);
-      if (found == nullptr) {
-        if (!row.cells[column].empty()) own[0] = "to do";
-        continue;
-      }
-      identity = found->cell.at("model_sha256").get<std::string>().substr(0, 12);
-      if (bits.empty()) bits = Fixed(found->cell.at("bits_per_weight"));
-      if (held_out_error.empty())
-        held_out_error = Fixed(MeanErrorRatio(found->cell, "held_out_error_vs_rtn"));
-      const std::string& title = manifest.columns[column].title;
-      if (found->failed) {
-        own[0] = "failed";
-        failures.Add(found->cell.at("error"), fmt::format("{} on {}", RowLabel(row), title));
-        continue;
-      }
-      const Json& metric = found->metric;
-      for (std::size_t n = 0; n < numbers.size(); ++n) own[n] = numbers[n].text(metric);
-      notes[column] =
-          fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", title,
-                      metric.at("dataset").get<std::string>(), metric.at("windows").get<Index>(),
-                      metric.at("window_tokens").get<Index>(),
-                      metric.at("ids_sha256").get<std::string>().substr(0, 12));
+  return table;
+}
+
+std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* remarks) {
+  const Row& row = layout.manifest.rows[r];
+  const std::size_t numbers = layout.numbers.size();
+  std::string bits;
+  std::string held_out_error;
+  std::vector<std::string> texts(row.cells.size() * numbers);
+  for (std::size_t column = 0; column < row.cells.size(); ++column) {
+    std::string* own = &texts[column * numbers];
+    const ReportCell* found = layout.cells.Find(r, column);
+    if (found == nullptr) {
+      if (!row.cells[column].empty()) own[0] = "to do";
+      continue;
     }
-    std::vector<std::string> line = {row.method, row.format, row.granularity};
-    if (calibrated) line.push_back(row.calibration);
-    line.push_back(bits);
-    if (!held_out.empty()) line.push_back(held_out_error);
-    line.insert(line.end(), texts.begin(), texts.end());
-    table.AddRow(std::move(line));
+    remarks->model_sha256 = found->cell.at("model_sha256").get<std::string>().substr(0, 12);
+    if (bits.empty()) bits = Fixed(found->cell.at("bits_per_weight"));
+    if (held_out_error.empty())
+      held_out_error = Fixed(MeanErrorRatio(found->cell, "held_out_error_vs_rtn"));
+    const std::string& title = layout.manifest.columns[column].title;
+    if (found->failed) {
+      own[0] = "failed";
+      remarks->failures.Add(found->cell.at("error"), fmt::format("{} on {}", RowLabel(row), title));
+      continue;
+    }
+    for (std::size_t n = 0; n < numbers; ++n) own[n] = layout.numbers[n].text(found->metric);
+    remarks->evaluations[column] = EvaluationNote(title, found->metric);
   }
-  std::string text =
-      fmt::format("## {}{}\n\n{}\n", model, identity.empty() ? "" : " (sha256 " + identity + ")",
-                  table.ToMarkdown());
-  for (const std::string& note : notes) text.append(note);
-  if (!held_out.empty()) {
+  std::vector<std::string> line = {row.method, row.format, row.granularity};
+  if (layout.calibrated) line.push_back(row.calibration);
+  line.push_back(bits);
+  if (!layout.held_out.empty()) line.push_back(held_out_error);
+  line.insert(line.end(), texts.begin(), texts.end());
+  return line;
+}
+
+// One model's table with a line of what each evaluation is.
+std::string ModelTable(const Layout& layout, const std::string& model) {
+  const Manifest& manifest = layout.manifest;
+  TextTable table = EmptyTable(layout);
+  Remarks remarks{.evaluations = std::vector<std::string>(manifest.columns.size())};
+  for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
+    if (manifest.rows[row].model == model) table.AddRow(RowTexts(layout, row, &remarks));
+  }
+  const std::string& hash = remarks.model_sha256;
+  std::string text = fmt::format("## {}{}\n\n{}\n", model,
+                                 hash.empty() ? "" : " (sha256 " + hash + ")", table.ToMarkdown());
+  for (const std::string& note : remarks.evaluations) text.append(note);
+  if (!layout.held_out.empty()) {
     text.append(fmt::format(
         "held-out error: squared error of a layer's outputs over that of rtn in the same format, "
         "on {},\nwhich no method saw; geometric mean over the layers\n",
-        held_out));
+        layout.held_out));
   }
-  return text + failures.ToText();
+  return text + remarks.failures.ToText();
 }
 
 }  // namespace
 
 std::string MarkdownReport(const Manifest& manifest, const ReportCells& cells,
                            const std::string& against) {
-  const std::vector<Number> numbers = Present(Numbers(against), manifest, cells);
+  const Layout layout{.manifest = manifest,
+                      .cells = cells,
+                      .numbers = Present(Numbers(against), manifest, cells),
+                      .calibrated = !FirstLabel(manifest, &Row::calibration).empty(),
+                      .held_out = FirstLabel(manifest, &Row::held_out)};
   std::string text;
   for (const std::string& model : ModelsOf(manifest)) {
-    text.append(ModelTable(manifest, cells, numbers, model)).append("\n");
+    text.append(ModelTable(layout, model)).append("\n");
     const std::string seeds = SeedTable(manifest, cells, model);
     if (!seeds.empty()) text.append(seeds).append("\n");
   }
-  for (const Number& number : numbers) text.append(number.meaning);
+  for (const Number& number : layout.numbers) text.append(number.meaning);
   return text;
 }
 
