@@ -20,4 +20,8 @@ inline Work operator*(double factor, const Work& work) {
   return {factor * work.products, factor * work.core_seconds};
 }
 
+constexpr Work Products(double operations) { return {.products = operations}; }
+// As measured in one thread of that machine.
+constexpr Work Nanoseconds(double nanoseconds) { return {.core_seconds = 1e-9 * nanoseconds}; }
+
 }  // namespace daq

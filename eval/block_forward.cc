@@ -71,6 +71,13 @@ LinearInput InputOf(LinearLayer layer) {
   return LinearInput::kDown;
 }
 
+LinearLayer FirstReaderOf(LinearInput input) {
+  const auto* found = std::find_if(kLinearLayers.begin(), kLinearLayers.end(),
+                                   [&](LinearLayer layer) { return InputOf(layer) == input; });
+  DAQ_CHECK(found != kLinearLayers.end(), "an input that a layer reads");
+  return *found;
+}
+
 BlockForward::BlockForward(const ModelConfig& config, Index window_tokens, ThreadPool* pool)
     : config_(config),
       window_tokens_(window_tokens),

@@ -22,6 +22,9 @@ inline constexpr std::array<LinearInput, 4> kLinearInputs = {
 // The input that `layer` reads.
 LinearInput InputOf(LinearLayer layer);
 
+// The first of kLinearLayers that reads `input`.
+LinearLayer FirstReaderOf(LinearInput input);
+
 // Receives the input rows of windows [first_window, ...) as the pass computes them; called on the
 // calling thread.
 using InputTap =

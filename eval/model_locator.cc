@@ -3,13 +3,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/user_folders.h"
 
 namespace daq {
 namespace {
@@ -21,26 +21,13 @@ bool IsFolder(const fs::path& path) {
   return fs::is_directory(path, ignored);
 }
 
-// A variable of the environment; one that is set to nothing counts as unset. A leading ~ is the
-// home folder.
-std::optional<fs::path> FolderVariable(const char* name) {
-  const char* value = std::getenv(name);
-  if (value == nullptr || *value == '\0') return std::nullopt;
-  const std::string text = value;
-  const char* home = std::getenv("HOME");
-  if (home != nullptr && (text == "~" || text.starts_with("~/")))
-    return fs::path(home + text.substr(1));
-  return fs::path(text);
-}
-
 fs::path HuggingFaceCache() {
   // The second is the first one's older name, which huggingface_hub still reads.
   for (const char* name : {"HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE"}) {
     if (const auto folder = FolderVariable(name)) return *folder;
   }
   if (const auto folder = FolderVariable("HF_HOME")) return *folder / "hub";
-  if (const auto folder = FolderVariable("XDG_CACHE_HOME")) return *folder / "huggingface" / "hub";
-  return FolderVariable("HOME").value_or("/") / ".cache" / "huggingface" / "hub";
+  return CacheFolder() / "huggingface" / "hub";
 }
 
 bool IsNamePart(std::string_view part) {

@@ -63,18 +63,18 @@ std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> 
   return families;
 }
 
-Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
+Work QuantizeWorkOf(const Workload& work, const std::vector<ArmFamily>& families,
                     std::optional<Index> blocks) {
   Work total;
-  for (const ArmFamily& family : FamiliesOf(work, arms)) {
+  for (const ArmFamily& family : families) {
     const ModelConfig& config = work.models[family.arms.front()->model]->checkpoint.config();
     const WindowShape held_out = ShapeOf(family.texts.held_out);
     Work block;
     WindowShape shared;  // of the one pass for all that calibrate on full-precision inputs
     for (const Arm* arm : family.arms) {
       const WindowShape calibration = ShapeOf(CalibrationWindows(work, *arm));
-      block +=
-          QuantizeWork(config, MakeParts(arm->recipe), arm->recipe.format, calibration, held_out);
+      const RecipeParts parts = MakeParts(arm->recipe);
+      block += QuantizeWork(config, {&parts, &arm->recipe.format, calibration}, held_out);
       if (arm->recipe.propagation == Propagation::kFullPrecision) {
         if (calibration.windows > shared.windows) shared = calibration;
       } else {
@@ -101,10 +101,12 @@ MemoryEstimate QuantizeMemoryOf(const Workload& work, const ArmFamily& family, i
     if (parts.back().transform->needs_statistics())
       module_windows = std::max(module_windows, own.windows);
   }
-  MemoryEstimate memory = PassMemory(config, calibration, ShapeOf(family.texts.held_out), threads);
-  memory.fixed_bytes += RecipeBytes(config, recipes, threads);
-  memory.states_bytes += ModuleStatesBytes(config, {module_windows, calibration.window_tokens});
-  return memory;
+  return QuantizeMemory(config,
+                        {.calibration = calibration,
+                         .held_out = ShapeOf(family.texts.held_out),
+                         .module_windows = module_windows,
+                         .recipe_bytes = RecipeBytes(config, recipes, threads)},
+                        threads);
 }
 
 std::vector<QuantizeJob> JobsOf(const Workload& work, const ArmFamily& family,

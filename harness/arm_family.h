@@ -26,8 +26,8 @@ bool AddQuantizedArm(const Arm& arm, std::vector<const Arm*>* arms);
 // The candidates in families, in the order in which a run serves them.
 std::vector<ArmFamily> FamiliesOf(const Workload& work, std::vector<const Arm*> candidates);
 
-// Rough work of quantising these arms (harness/estimate.h), or only so many blocks of them.
-Work QuantizeWorkOf(const Workload& work, const std::vector<const Arm*>& arms,
+// Rough work of quantising these families (harness/estimate.h), or only so many blocks of them.
+Work QuantizeWorkOf(const Workload& work, const std::vector<ArmFamily>& families,
                     std::optional<Index> blocks = {});
 
 // The memory of the pass that quantises a family (harness/estimate.h).

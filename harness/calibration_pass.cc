@@ -11,16 +11,15 @@
 namespace daq {
 namespace {
 
-// One reader of each LinearInput, in its order.
-constexpr std::array<LinearLayer, 4> kReaders = {LinearLayer::kQuery, LinearLayer::kOutput,
-                                                 LinearLayer::kGate, LinearLayer::kDown};
-
 // Where states go: nowhere, i.e. memory, or the scratch folder.
 std::filesystem::path StatesFolder(const ModelConfig& config, WindowShape windows,
                                    const CalibrationPass::Use& use, const Stage& stage) {
-  MemoryEstimate memory = PassMemory(config, windows, ShapeOf(use.beside), stage.pool->threads());
-  memory.fixed_bytes += use.recipe_bytes;
-  memory.states_bytes += ModuleStatesBytes(config, {use.module_windows, windows.window_tokens});
+  const MemoryEstimate memory = QuantizeMemory(config,
+                                               {.calibration = windows,
+                                                .held_out = ShapeOf(use.beside),
+                                                .module_windows = use.module_windows,
+                                                .recipe_bytes = use.recipe_bytes},
+                                               stage.pool->threads());
   return StatesFitInMemory(memory, stage.memory_budget_bytes) ? std::filesystem::path()
                                                               : stage.work_folder;
 }
@@ -50,15 +49,13 @@ CalibrationPass::CalibrationPass(const Checkpoint& checkpoint, const TokenWindow
 LayerStatistics CalibrationPass::Empty(LinearInput input) const {
   std::vector<Index> tokens;
   for (const Index size : sizes_) tokens.push_back(size * states_.window_tokens());
-  const LinearLayer reader = kReaders[static_cast<std::size_t>(input)];
-  return {LinearLayerShape(config_, reader).in_features, std::move(tokens)};
+  return {LinearLayerShape(config_, FirstReaderOf(input)).in_features, std::move(tokens)};
 }
 
 void CalibrationPass::Begin() {
   advanced_ = 0;
   statistics_.clear();
-  for (std::size_t input = 0; input < kReaders.size(); ++input)
-    statistics_.push_back(Empty(static_cast<LinearInput>(input)));
+  for (const LinearInput input : kLinearInputs) statistics_.push_back(Empty(input));
 }
 
 void CalibrationPass::Restart(LinearInput input) {

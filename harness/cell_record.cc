@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/reduce.h"
 #include "base/statistics.h"
+#include "harness/number_or_null.h"
 #include "harness/recipe_json.h"
 #include "harness/report_json.h"
 #include "methods/quantile.h"
@@ -25,11 +26,6 @@ constexpr std::array<std::pair<const char*, double TokenComparison::*>, 5> kComp
     {"kl_p99", &TokenComparison::kl_p99},
     {"top1_agreement", &TokenComparison::top1_agreement},
 }};
-
-// JSON has no NaN: a standard error of a single window is null.
-Json NumberOrNull(std::optional<double> value) {
-  return value && std::isfinite(*value) ? Json(*value) : Json();
-}
 
 Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
   Json json = {{"perplexity", Perplexity(result.window_losses)},

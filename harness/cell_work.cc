@@ -42,8 +42,7 @@ Work EvaluationWorkOf(const Workload& work, const std::vector<const Cell*>& cell
   for (const auto& [reference, cell] : References(cells)) {
     if (run.contains(reference)) continue;
     const auto [config, windows] = PassOf(work, *cell);
-    sum += static_cast<double>(config.num_layers) *
-           BlockWork(config, windows.count(), windows.window_tokens);
+    sum += BlocksWork(config, config.num_layers, windows.count(), windows.window_tokens);
   }
   return sum;
 }

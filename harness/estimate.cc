@@ -59,9 +59,13 @@ Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens, boo
 }
 
 Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens, bool compared) {
-  return static_cast<double>(config.num_layers) *
-             (ReadWork(config) + BlockWork(config, windows, window_tokens)) +
+  return BlocksWork(config, config.num_layers, windows, window_tokens) +
          HeadWork(config, windows, window_tokens, compared);
+}
+
+Work BlocksWork(const ModelConfig& config, Index blocks, Index windows, Index window_tokens) {
+  return static_cast<double>(blocks) *
+         (ReadWork(config) + BlockWork(config, windows, window_tokens));
 }
 
 Work ReadWork(const ModelConfig& config) { return Nanoseconds(6 * BlockWeightCount(config)); }
@@ -81,7 +85,12 @@ namespace {
 
 // Features of the four inputs of a block, by LinearInput.
 std::array<Index, 4> InputFeatures(const ModelConfig& config) {
-  return {config.hidden_size, config.query_size(), config.hidden_size, config.intermediate_size};
+  std::array<Index, 4> features{};
+  for (const LinearInput input : kLinearInputs) {
+    features[static_cast<std::size_t>(input)] =
+        LinearLayerShape(config, FirstReaderOf(input)).in_features;
+  }
+  return features;
 }
 
 // Of the statistics of one input.
@@ -97,19 +106,23 @@ WindowShape ShapeOf(const TokenWindows* windows) {
   return windows == nullptr ? WindowShape{} : WindowShape{windows->count(), windows->window_tokens};
 }
 
-MemoryEstimate PassMemory(const ModelConfig& config, WindowShape calibration, WindowShape held_out,
-                          int threads) {
-  MemoryEstimate estimate{.fixed_bytes = kProgramBytes + BlockWeightBytes(config),
-                          .states_bytes = 0};
-  for (const WindowShape& shape : {calibration, held_out}) {
+MemoryEstimate QuantizeMemory(const ModelConfig& config, const QuantizePassShape& pass,
+                              int threads) {
+  const auto states = [&](Index windows, Index window_tokens) {
+    return HiddenStates::Bytes(windows, window_tokens, config.hidden_size);
+  };
+  MemoryEstimate estimate{
+      .fixed_bytes = kProgramBytes + BlockWeightBytes(config) + pass.recipe_bytes,
+      // Inputs and outputs of two modules.
+      .states_bytes = 4 * states(pass.module_windows, pass.calibration.window_tokens)};
+  for (const WindowShape& shape : {pass.calibration, pass.held_out}) {
     if (shape.windows == 0) continue;
     const Index tokens = shape.windows * shape.window_tokens;
     estimate.fixed_bytes +=
         BlockForward::WorkspaceBytes(config, shape.windows, shape.window_tokens, threads);
     for (const Index features : InputFeatures(config))
       estimate.fixed_bytes += StatisticsBytes(features, tokens);
-    estimate.states_bytes +=
-        HiddenStates::Bytes(shape.windows, shape.window_tokens, config.hidden_size);
+    estimate.states_bytes += states(shape.windows, shape.window_tokens);
   }
   return estimate;
 }
@@ -124,15 +137,10 @@ LayerSize SizeOf(const ModelConfig& config, LinearLayer layer, const RecipeShape
           .group_length = group == 0 ? shape.in_features : group,
           .codes = static_cast<Index>(recipe.format->codebook.values.size()),
           .tokens = recipe.calibration.windows * recipe.calibration.window_tokens,
-          .is_first_of_input = layer != LinearLayer::kKey && layer != LinearLayer::kValue &&
-                               layer != LinearLayer::kUp};
+          .is_first_of_input = layer == FirstReaderOf(InputOf(layer))};
 }
 
 }  // namespace
-
-std::uint64_t ModuleStatesBytes(const ModelConfig& config, WindowShape windows) {
-  return 4 * HiddenStates::Bytes(windows.windows, windows.window_tokens, config.hidden_size);
-}
 
 std::uint64_t RecipeBytes(const ModelConfig& config, const std::vector<RecipeShape>& recipes,
                           int threads) {
@@ -193,13 +201,14 @@ Work CalibrationWork(const ModelConfig& config, WindowShape windows) {
   return work;
 }
 
-Work QuantizeWork(const ModelConfig& config, const RecipeParts& parts, const Format& format,
-                  WindowShape calibration, WindowShape held_out) {
+Work QuantizeWork(const ModelConfig& config, const RecipeShape& recipe, WindowShape held_out) {
+  const RecipeParts& parts = *recipe.parts;
+  const WindowShape& calibration = recipe.calibration;
   const Index tokens = calibration.windows * calibration.window_tokens;
   const auto evaluations = static_cast<double>(parts.transform->evaluations());
   Work work;
   for (const LinearLayer layer : kLinearLayers) {
-    const LayerSize size = SizeOf(config, layer, {&parts, &format, calibration});
+    const LayerSize size = SizeOf(config, layer, recipe);
     // Reports compare the recipe's and rtn's errors with the outputs.
     work += Nanoseconds(20 * size.weights());
     for (const Index seen : {tokens, held_out.windows * held_out.window_tokens})

@@ -25,7 +25,10 @@ Work HeadWork(const ModelConfig& config, Index windows, Index window_tokens, boo
 // Reading a block's weights, or unpacking them.
 Work ReadWork(const ModelConfig& config);
 
-// A pass of the whole model: blocks, read and run, and head.
+// So many blocks, read and run.
+Work BlocksWork(const ModelConfig& config, Index blocks, Index windows, Index window_tokens);
+
+// A pass of the whole model: blocks and head.
 Work EvaluationWork(const ModelConfig& config, Index windows, Index window_tokens,
                     bool compared = false);
 
@@ -56,26 +59,29 @@ struct RecipeShape {
   WindowShape calibration;
 };
 
-// The same of a quantise pass without its recipes: also what is kept of the calibration and the
-// held-out windows' inputs.
-MemoryEstimate PassMemory(const ModelConfig& config, WindowShape calibration, WindowShape held_out,
-                          int threads);
-
-// Hidden states of windows whose modules' outputs a transform looks at: inputs and outputs of
-// attention and of the MLP.
-std::uint64_t ModuleStatesBytes(const ModelConfig& config, WindowShape windows);
-
 // Bytes that the recipes of a pass need besides: what parts keep with the statistics, all together,
 // and what the recipe with most works with.
 std::uint64_t RecipeBytes(const ModelConfig& config, const std::vector<RecipeShape>& recipes,
                           int threads);
 
+// What a quantise pass is asked for.
+struct QuantizePassShape {
+  WindowShape calibration;
+  WindowShape held_out;
+  Index module_windows = 0;  // of the calibration, whose modules' outputs a transform looks at
+  std::uint64_t recipe_bytes = 0;  // RecipeBytes
+};
+
+// The same of a quantise pass: also what is kept of the calibration and the held-out windows'
+// inputs, and the states before and behind attention and the MLP for transforms that look at them.
+MemoryEstimate QuantizeMemory(const ModelConfig& config, const QuantizePassShape& pass,
+                              int threads);
+
 // Rough work of carrying calibration windows through one block and collecting what its layers read.
 Work CalibrationWork(const ModelConfig& config, WindowShape windows);
 
 // Rough work of quantising one block and reporting on it.
-Work QuantizeWork(const ModelConfig& config, const RecipeParts& parts, const Format& format,
-                  WindowShape calibration, WindowShape held_out);
+Work QuantizeWork(const ModelConfig& config, const RecipeShape& recipe, WindowShape held_out);
 
 // Bytes on disk of one quantised model: codes, scales and zero-points.
 std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format);

@@ -28,8 +28,7 @@ void RunBlocks(const Checkpoint& checkpoint, const TokenWindows& windows, const 
   const Index tokens = windows.window_tokens;
   const Index resumed = saved->Load(states).value_or(0);
   if (resumed == 0) EmbedTokens(checkpoint, windows, stage.pool, states);
-  stage.Skip(static_cast<double>(resumed) *
-             (ReadWork(config) + BlockWork(config, windows.count(), tokens)));
+  stage.Skip(BlocksWork(config, resumed, windows.count(), tokens));
   BlockForward forward(config, tokens, stage.pool);
   BlockWeights weights(config);
   for (Index block = resumed; block < config.num_layers; ++block) {

@@ -200,7 +200,8 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   ThreadPool pool(options.threads);
   const MachineRates rates =
       options.quiet ? MachineRates{} : KeptRates(RatesFile(), &pool);  // quiet: not looked at
-  Progress progress(rates.Seconds(QuantizeWorkOf(work, arms, place.block + 1)), options.quiet);
+  Progress progress(rates.Seconds(QuantizeWorkOf(work, FamiliesOf(work, arms), place.block + 1)),
+                    options.quiet);
   QuantizeArms(work, arms, place.block,
                {.pool = &pool,
                 .progress = &progress,

@@ -4,7 +4,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <cstdlib>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -13,6 +12,7 @@
 #include "base/blas.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/user_folders.h"
 #include "harness/host.h"
 #include "methods/daq.h"
 #include "methods/input_factor.h"
@@ -110,11 +110,6 @@ MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
   return rates;
 }
 
-std::filesystem::path RatesFile() {
-  if (const char* folder = std::getenv("XDG_CACHE_HOME"); folder != nullptr && *folder != '\0')
-    return std::filesystem::path(folder) / "daq-bench" / "machine.json";
-  const char* home = std::getenv("HOME");
-  return std::filesystem::path(home == nullptr ? "/" : home) / ".cache/daq-bench/machine.json";
-}
+std::filesystem::path RatesFile() { return CacheFolder() / "daq-bench" / "machine.json"; }
 
 }  // namespace daq

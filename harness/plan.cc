@@ -98,9 +98,10 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   for (const Cell& cell : work.cells) {
     if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
   }
-  for (const ArmFamily& family : FamiliesOf(work, left.arms))
+  const std::vector<ArmFamily> families = FamiliesOf(work, left.arms);
+  for (const ArmFamily& family : families)
     left.IncludeMemory(QuantizeMemoryOf(work, family, options.threads), options);
-  const Work left_work = EvaluationWorkOf(work, left.cells) + QuantizeWorkOf(work, left.arms);
+  const Work left_work = EvaluationWorkOf(work, left.cells) + QuantizeWorkOf(work, families);
   const std::uint64_t scratch_bytes = left.scratch_bytes + ReferenceBytes(work, left.cells);
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);

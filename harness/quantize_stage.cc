@@ -45,8 +45,7 @@ struct ModelPass {
 
   // For progress: what a job does to a block, and what its share of the windows costs.
   Work BlockWorkOf(const Worker& worker) const {
-    return QuantizeWork(config(), worker.parts, worker.job->recipe.format,
-                        FirstWindows(worker.job->windows), ShapeOf(texts.held_out));
+    return QuantizeWork(config(), RecipeShapeOf(worker), ShapeOf(texts.held_out));
   }
   Work PassWorkOf(Index windows) const {
     return CalibrationWork(config(), FirstWindows(windows)) +
@@ -55,11 +54,11 @@ struct ModelPass {
   std::uint64_t RecipeBytesOf(const std::vector<Worker*>& workers) const {
     std::vector<RecipeShape> recipes;
     recipes.reserve(workers.size());
-    for (const Worker* worker : workers) {
-      recipes.push_back(
-          {&worker->parts, &worker->job->recipe.format, FirstWindows(worker->job->windows)});
-    }
+    for (const Worker* worker : workers) recipes.push_back(RecipeShapeOf(*worker));
     return RecipeBytes(config(), recipes, stage.pool->threads());
+  }
+  RecipeShape RecipeShapeOf(const Worker& worker) const {
+    return {&worker.parts, &worker.job->recipe.format, FirstWindows(worker.job->windows)};
   }
   WindowShape FirstWindows(Index windows) const {
     return {windows, texts.calibration == nullptr ? 0 : texts.calibration->window_tokens};

@@ -11,6 +11,7 @@
 #include "base/statistics.h"
 #include "harness/cell_store.h"
 #include "harness/nearest_name.h"
+#include "harness/number_or_null.h"
 
 namespace daq {
 namespace {
@@ -43,8 +44,6 @@ void RequireName(const Manifest& manifest, const std::string& against) {
       fmt::format("the first fields of a row of the table, such as \"{}\"", names.front()),
       fmt::format("\"{}\"{}", against, DidYouMean(against, views)));
 }
-
-Json NumberOrNull(double value) { return std::isfinite(value) ? Json(value) : Json(); }
 
 void Set(Json* metric, const std::string& name, double value, const Interval& interval) {
   (*metric)[name] = NumberOrNull(value);
@@ -82,7 +81,8 @@ class ReportCells::Comparison {
   struct Entry {
     const Row* row;
     ReportCell* cell;
-    std::vector<double> draws = {};  // of its perplexity
+    std::vector<double> losses = {};  // of its windows
+    std::vector<double> draws = {};   // of its perplexity
     double perplexity = 0;
 
     bool full_precision() const { return row->full_precision; }
@@ -95,8 +95,9 @@ class ReportCells::Comparison {
     const Index block = UsualBlockWindows(static_cast<Index>(losses.front().size()));
     std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
+      entries_[i].losses = std::move(losses[i]);
       entries_[i].draws = std::move(draws[i]);
-      entries_[i].perplexity = Perplexity(losses[i]);
+      entries_[i].perplexity = Perplexity(entries_[i].losses);
       if (entries_[i].full_precision()) fp_ = i;
     }
     for (const Entry& entry : entries_) {
@@ -126,7 +127,7 @@ class ReportCells::Comparison {
     Interval interval;
     if (fp_ && !entry.full_precision()) {
       const Entry& fp = entries_[*fp_];
-      loss = PerplexityDifference(WindowLossesOf(entry.cell->cell), WindowLossesOf(fp.cell->cell));
+      loss = PerplexityDifference(entry.losses, fp.losses);
       interval = DifferenceInterval(entry.draws, fp.draws);
     }
     metric["loss_vs_fp_stderr"] = NumberOrNull(loss.standard_error);

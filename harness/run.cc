@@ -28,8 +28,9 @@ class Runner {
     for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
       if (!store_.IsDone(work.cells[cell].id)) pending_.insert(cell);
     }
+    // Measuring takes a second: not where nobody looks at progress, or nothing is to be done.
     const MachineRates rates =
-        options.quiet ? MachineRates{} : KeptRates(RatesFile(), &pool_);  // quiet: not looked at
+        options.quiet || pending_.empty() ? MachineRates{} : KeptRates(RatesFile(), &pool_);
     progress_ = std::make_unique<Progress>(rates.Seconds(PendingWork()), options.quiet);
     stage_ = {.pool = &pool_,
               .progress = progress_.get(),
@@ -77,7 +78,7 @@ class Runner {
       cells.push_back(&work_.cells[cell]);
       AddQuantizedArm(ArmOf(cell), &arms);
     }
-    return EvaluationWorkOf(work_, cells) + QuantizeWorkOf(work_, arms);
+    return EvaluationWorkOf(work_, cells) + QuantizeWorkOf(work_, FamiliesOf(work_, arms));
   }
 
   // Refuses before the first hour what would not fit in the last.

@@ -29,9 +29,4 @@ struct Footprint {
   double scratch = 0;  // while the layer is worked on
 };
 
-// Work that is not products, as measured: nanoseconds of one thread of docs/performance.md's
-// machine.
-constexpr Work Nanoseconds(double nanoseconds) { return {.core_seconds = 1e-9 * nanoseconds}; }
-constexpr Work Products(double operations) { return {.products = operations}; }
-
 }  // namespace daq

@@ -44,25 +44,28 @@ class GoldenMethodTest : public GoldenRun {
     return SharedResult(method.golden);
   }
 
-  // Ours within 15 % of their excess over full precision, or within 0.1 % of the perplexity,
-  // whichever is more: float32 sums in another order turn single codes, and error feedback carries
-  // them on.
+  // 15 % of the authors' excess over full precision, or 0.1 % of the perplexity, whichever is more:
+  // float32 sums in another order turn single codes, and error feedback carries them on.
+  static double ExcessBound(double expected) {
+    const double excess = expected - SharedResult("fp").at("ppl").get<double>();
+    return std::max(0.15 * std::abs(excess), 1e-3 * expected);
+  }
+
   void CompareExcess(const nlohmann::json& golden) {
     const TokenWindows windows = SharedWindows("eval_ids.json", *checkpoint_);
     const double perplexity = Perplexity(QuantizedLosses(*checkpoint_, windows));
     const auto expected = golden.at("ppl").get<double>();
-    const double excess = expected - SharedResult("fp").at("ppl").get<double>();
     RecordProperty("perplexity", std::to_string(perplexity));
     std::cout << golden.at("name") << ": perplexity " << perplexity << ", authors " << expected
               << "\n";
-    EXPECT_NEAR(perplexity, expected, std::max(0.15 * std::abs(excess), 1e-3 * expected));
+    EXPECT_NEAR(perplexity, expected, ExcessBound(expected));
   }
 
   // GPTQ as the golden was made, its layer errors and its excess. One run's excess is one draw:
   // error feedback carries a single turned code through the rest of its row, and damping changed by
   // one part in ten thousand moves the excess of these three cases by 0.09, 0.14 and 0.27 (standard
   // deviations of eight runs; the authors' excesses are 0.09, 1.27 and 0.50). So theirs, one draw
-  // too, is held to the mean of ours: by CompareExcess's bounds or, where chance is wider, by two
+  // too, is held to the mean of ours: by ExcessBound or, where chance is wider, by two
   // standard deviations of such a difference.
   void CompareGptq(const GoldenMethod& method, Settings settings = {}) {
     const TokenWindows windows = SharedWindows("eval_ids.json", *checkpoint_);
@@ -75,14 +78,12 @@ class GoldenMethodTest : public GoldenRun {
     }
     CompareGptqErrors(golden);  // of the last, whose settings are theirs
     const auto expected = golden.at("ppl").get<double>();
-    const double excess = expected - SharedResult("fp").at("ppl").get<double>();
     const auto n = static_cast<double>(draws.size());
     const double deviation = std::sqrt(n) * StandardError(draws);
     const double chance = 2 * deviation * std::sqrt(1 + 1 / n);
     std::cout << method.golden << ": perplexity " << Mean(draws) << " +- " << deviation
               << ", authors " << expected << "\n";
-    EXPECT_NEAR(Mean(draws), expected,
-                std::max({0.15 * std::abs(excess), 1e-3 * expected, chance}));
+    EXPECT_NEAR(Mean(draws), expected, std::max(ExcessBound(expected), chance));
   }
 
   // GPTQ's own error of each layer, theirs with H = 2 / windows, ours with 2 / tokens. In block 0,

@@ -9,13 +9,11 @@ timed. daq-bench's seconds are of its whole evaluation, reading the weights incl
 """
 import argparse
 import json
-import os
 import pathlib
-import subprocess
 import sys
-import tempfile
 
-HERE = pathlib.Path(__file__).resolve().parent
+from common import HERE, first_cell, make_model, parser, record, run, versions
+
 SHAPES = {
     "smollm2": ["--layers", "30", "--hidden", "576", "--intermediate", "1536", "--heads", "9", "--kv-heads", "3",
                 "--vocab", "49152", "--max-positions", "2048", "--tied"],
@@ -25,43 +23,24 @@ SHAPES = {
 TOLERANCE = 2e-4  # nats; float32 in three orders of summation
 
 
-def run(command: list) -> str:
-    # Where a machine's environment limits the processor's kernels for the sake of other programs, these run without.
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("OPENBLAS_")}
-    done = subprocess.run([str(part) for part in command], env=environment, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"compare: {' '.join(map(str, command))} failed:\n{done.stdout}{done.stderr}")
-    return done.stdout
-
-
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("daq_bench")
-    parser.add_argument("python")
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--shape", choices=SHAPES, default="smollm2")
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--windows", type=int, default=2)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        results = compare(arguments, pathlib.Path(folder))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    options = parser()
+    options.add_argument("--shape", choices=SHAPES, default="smollm2")
+    options.add_argument("--rounds", type=int, default=3)
+    options.add_argument("--windows", type=int, default=2)
+    record(options.parse_args(), compare)
 
 
 def compare(arguments: argparse.Namespace, folder: pathlib.Path) -> dict:
     model, windows, config = folder / "model", folder / "model/windows.json", folder / "speed.yaml"
-    run([sys.executable, HERE.parents[1] / "tools/make_random_checkpoint.py", model, "--dtype", "float32",
-         *SHAPES[arguments.shape], "--windows", arguments.windows, "--window-tokens", "2048"])
+    make_model(model, "--dtype", "float32", *SHAPES[arguments.shape], "--windows", arguments.windows,
+               "--window-tokens", 2048)
     run([arguments.python, HERE / "write_gguf.py", model, folder / "model.gguf"])
     config.write_text(f"model: {model}\nevaluate:\n  - {{protocol: ids, file: {windows}}}\nrecipes: [fp16]\n")
     tokens = arguments.windows * 2048
 
     def ours(threads: int) -> dict:
-        # An empty folder each time: a finished cell would not be computed again.
-        with tempfile.TemporaryDirectory() as results:
-            run([arguments.daq_bench, config, "--threads", threads, "--results", results])
-            cell = json.loads(run([arguments.daq_bench, "report", config, "--results", results, "--format", "json"]))[0]
+        cell = first_cell(arguments.daq_bench, config, threads)
         losses = next(iter(cell["metrics"].values()))["window_losses"]
         return {"seconds": cell["seconds"]["evaluate"], "loss": sum(losses) / len(losses)}
 
@@ -90,11 +69,6 @@ def compare(arguments: argparse.Namespace, folder: pathlib.Path) -> dict:
             ratio = "" if name == "daq-bench" else f"{median['daq-bench'] / median[name]:.2f}"
             print(f"| {threads} | {name} | {each} | {median[name]:.0f} | {ratio} |", flush=True)
     return results
-
-
-def versions(python: str) -> dict:
-    return json.loads(run([python, "-c", "import json, importlib.metadata as m; print(json.dumps({n: m.version(n) "
-                                         "for n in ('torch', 'transformers', 'llama-cpp-python', 'gguf')}))"]))
 
 
 if __name__ == "__main__":

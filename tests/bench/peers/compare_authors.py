@@ -9,35 +9,25 @@ int4 in groups of 128, DAQ at nf4 by channel. PYTHON as in compare.py.
 import argparse
 import json
 import pathlib
-import sys
-import tempfile
 
-from compare import HERE, run, versions
+from common import HERE, first_cell, make_model, parser, record, run, versions
 
 RECIPES = {"gptq": "{method: gptq, format: {codebook: int4, group: 128}, propagate: full_precision}",
            "awq": "{method: awq, format: {codebook: int4, group: 128}}", "daq": "{method: daq, format: nf4}"}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
-    parser.add_argument("daq_bench")
-    parser.add_argument("python")
-    parser.add_argument("out", type=pathlib.Path)
-    parser.add_argument("--hidden", type=int, default=4096)
-    parser.add_argument("--intermediate", type=int, default=11008)
-    parser.add_argument("--heads", type=int, default=32)
-    arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        results = compare(arguments, pathlib.Path(folder))
-    arguments.out.parent.mkdir(parents=True, exist_ok=True)
-    arguments.out.write_text(json.dumps(results, indent=1) + "\n")
+    options = parser()
+    options.add_argument("--hidden", type=int, default=4096)
+    options.add_argument("--intermediate", type=int, default=11008)
+    options.add_argument("--heads", type=int, default=32)
+    record(options.parse_args(), compare)
 
 
 def compare(arguments: argparse.Namespace, folder: pathlib.Path) -> dict:
     model, windows, config = folder / "model", folder / "model/windows.json", folder / "speed.yaml"
-    run([sys.executable, HERE.parents[1] / "tools/make_random_checkpoint.py", model, "--layers", 1, "--vocab", 2000,
-         "--hidden", arguments.hidden, "--intermediate", arguments.intermediate, "--heads", arguments.heads,
-         "--windows", 1, "--window-tokens", 512])
+    make_model(model, "--layers", 1, "--vocab", 2000, "--hidden", arguments.hidden, "--intermediate",
+               arguments.intermediate, "--heads", arguments.heads, "--windows", 1, "--window-tokens", 512)
     results = {"hidden": arguments.hidden, "intermediate": arguments.intermediate, "tokens": 512,
                "versions": versions(arguments.python), "methods": {}}
     print("| method | threads | authors' procedure, s | daq-bench, s | ratio |")
@@ -46,10 +36,7 @@ def compare(arguments: argparse.Namespace, folder: pathlib.Path) -> dict:
         for threads in (1, 2):
             config.write_text(f"model: {model}\ncalibration: {{protocol: ids, file: {windows}, windows: 1}}\n"
                               f"evaluate:\n  - {{protocol: ids, file: {windows}}}\nrecipes: [{recipe}]\n")
-            with tempfile.TemporaryDirectory() as out:
-                run([arguments.daq_bench, config, "--threads", threads, "--results", out])
-                cell = json.loads(run([arguments.daq_bench, "report", config, "--results", out, "--format", "json"]))[0]
-            ours = cell["seconds"]["quantize"]
+            ours = first_cell(arguments.daq_bench, config, threads)["seconds"]["quantize"]
             theirs = json.loads(run([arguments.python, HERE / "authors_speed.py", model, windows, threads, method]))
             results["methods"].setdefault(method, {})[threads] = {"daq_bench": ours, "authors": theirs}
             print(f"| {method} | {threads} | {theirs['seconds']:.1f} | {ours:.2f} | {theirs['seconds'] / ours:.1f} |",
