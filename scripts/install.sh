@@ -9,10 +9,11 @@
 # or replaces a package: apt-get stops instead.
 set -euo pipefail
 
+# ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for it, but Debian's does not depend on it.
 packages=(
   g++ cmake ninja-build pkg-config
-  libeigen3-dev libopenblas-dev libdnnl-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev libfmt-dev
-  nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
+  libeigen3-dev libopenblas-dev libdnnl-dev ocl-icd-opencl-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev
+  libfmt-dev nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
 )
 test_packages=(libbenchmark-dev python3)
 bench_packages=(gnuplot-nox python3-venv)
