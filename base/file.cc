@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <cstdint>
 #include <cstring>
@@ -53,8 +54,12 @@ std::string ReadFile(const std::filesystem::path& path) {
 
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
   if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
-  // The process id keeps two processes that write the same name out of each other's temporary.
-  const std::filesystem::path temporary = fmt::format("{}.{}.tmp", path.string(), ::getpid());
+  // Machine and process keep two writers of the same name, on a shared file system too, out of each
+  // other's temporary.
+  std::array<char, 256> machine = {};
+  ::gethostname(machine.data(), machine.size() - 1);
+  const std::filesystem::path temporary =
+      fmt::format("{}.{}.{}.tmp", path.string(), machine.data(), ::getpid());
   {
     const Descriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));

@@ -26,6 +26,16 @@ struct TokenWindows {
     return std::span(ids).subspan(static_cast<std::size_t>(index * window_tokens),
                                   static_cast<std::size_t>(window_tokens));
   }
+
+  // Windows first .. first + windows - 1; the hashes, which name the whole, stay empty.
+  TokenWindows Part(Index first, Index windows) const {
+    const auto begin = ids.begin() + first * window_tokens;
+    return {.window_tokens = window_tokens,
+            .ids = {begin, begin + windows * window_tokens},
+            .text_sha256 = {},
+            .ids_sha256 = {},
+            .source = source};
+  }
 };
 
 }  // namespace daq

@@ -132,7 +132,8 @@ class BatchScores {
     for (std::size_t i = 0; i < diverging_.size(); ++i) {
       const RunningLogits& models = running_[i].logits;
       scores->token_kl.push_back(static_cast<float>(diverging_[i].Divergence(models)));
-      if (models.top == diverging_[i].logits.top) ++scores->top1_agreements;
+      if (i % static_cast<std::size_t>(scored_) == 0) scores->top1_agreements.push_back(0);
+      if (models.top == diverging_[i].logits.top) ++scores->top1_agreements.back();
     }
   }
 

@@ -24,8 +24,8 @@ struct WindowScores {
   // p (log p - log q), p = softmax of the reference's logits and q of the model's, in nats. Not
   // clamped: rounding may leave some -1e-6; equal logits give exactly 0.
   std::vector<float> token_kl;
-  Index top1_agreements = 0;  // tokens for which both have the same highest logit, the first of
-                              // equal ones
+  // Of each window, the tokens for which both have the same highest logit, the first of equal ones.
+  std::vector<Index> top1_agreements;
 };
 
 // Scores the states after the last decoder block: logits = head * norm(state_t), float32 in tiles

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <numeric>
 #include <utility>
 
 #include "base/error.h"
@@ -29,9 +30,7 @@ constexpr std::array<std::pair<const char*, double TokenComparison::*>, 5> kComp
 
 Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
   Json json = {{"perplexity", Perplexity(result.window_losses)},
-               {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses))},
-               {"loss_vs_fp", NumberOrNull(result.loss_vs_fp)},
-               {"loss_vs_fp_stderr", NumberOrNull(result.loss_vs_fp_stderr)}};
+               {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses))}};
   if (result.token_metrics) {
     const std::optional<TokenComparison>& comparison = result.comparison;
     for (const auto& [name, member] : kComparisonFields)
@@ -79,24 +78,18 @@ std::string TokenLossesFileName(const std::string& cell_id) {
   return cell_id + ".token-losses.f32";
 }
 
-TokenComparison CompareTokens(std::vector<float> token_kl, Index top1_agreements) {
+TokenComparison CompareTokens(std::vector<float> token_kl,
+                              const std::vector<Index>& top1_agreements) {
   DAQ_CHECK(!token_kl.empty(), "a token was scored");
   const auto tokens = static_cast<double>(token_kl.size());
+  const Index agreements =
+      std::accumulate(top1_agreements.begin(), top1_agreements.end(), Index{0});
   // The mean first: percentiles reorder.
   return {.kl_mean = Sum(token_kl) / tokens,
           .kl_p50 = Quantile(token_kl, 0.5),
           .kl_p90 = Quantile(token_kl, 0.9),
           .kl_p99 = Quantile(token_kl, 0.99),
-          .top1_agreement = static_cast<double>(top1_agreements) / tokens};
-}
-
-void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
-                              EvaluationResult* result) {
-  DAQ_CHECK(full_precision_losses.size() == result->window_losses.size(), "the same windows");
-  const PairedDifference difference =
-      PerplexityDifference(result->window_losses, full_precision_losses);
-  result->loss_vs_fp = difference.value;
-  result->loss_vs_fp_stderr = difference.standard_error;
+          .top1_agreement = static_cast<double>(agreements) / tokens};
 }
 
 Json ToJson(const CellRecord& cell) {

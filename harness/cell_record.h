@@ -34,10 +34,6 @@ struct EvaluationResult {
   std::string ids_sha256;
   Index tokens = 0;  // scored: windows * (window_tokens - 1)
   std::vector<double> window_losses;
-  // Against full precision on the same windows, where that is known: quantised minus full-precision
-  // perplexity, and its paired standard error.
-  std::optional<double> loss_vs_fp;
-  std::optional<double> loss_vs_fp_stderr;
   // With token metrics; the comparison not for full precision itself.
   bool token_metrics = false;
   std::vector<float> token_losses = {};  // of every scored token, window by window, in nats
@@ -87,12 +83,9 @@ nlohmann::ordered_json ToJson(const CellRecord& cell);
 // What tables call the format of a checkpoint's own weights: "f16".
 std::string FullPrecisionFormat(const std::string& dtype);
 
-// From the divergence of every scored token (one or more) and the number of those with the same
-// most probable next token.
-TokenComparison CompareTokens(std::vector<float> token_kl, Index top1_agreements);
-
-// Sets loss_vs_fp of `result` from the full-precision losses of the same windows.
-void CompareWithFullPrecision(const std::vector<double>& full_precision_losses,
-                              EvaluationResult* result);
+// From the divergence of every scored token (one or more) and, of each window, the number of those
+// with the same most probable next token.
+TokenComparison CompareTokens(std::vector<float> token_kl,
+                              const std::vector<Index>& top1_agreements);
 
 }  // namespace daq

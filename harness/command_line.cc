@@ -5,6 +5,8 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -26,6 +28,7 @@
 #include "harness/plan.h"
 #include "harness/report.h"
 #include "harness/run.h"
+#include "harness/slurm.h"
 
 namespace daq {
 namespace {
@@ -43,6 +46,10 @@ struct Arguments {
   InspectRequest inspect;
   std::string data;
   std::string memory_budget;
+  std::string shard;
+  Index tasks = 4;
+  bool submit = false;
+  std::string sbatch_options;
   int save_seconds = 60;
   bool explain = false;
   std::string against;
@@ -63,19 +70,24 @@ RunOptions OptionsFor(const Arguments& arguments, const ExperimentFile& experime
   options.data = DataFolders(arguments.data);
   options.memory_budget_bytes = MemoryBudget(arguments, experiment);
   options.save_interval = std::chrono::seconds(arguments.save_seconds);
+  if (!arguments.shard.empty()) options.shard = ParseShard(arguments.shard);
   return options;
 }
 
 std::string ReportOf(const ExperimentFile& experiment, const Arguments& arguments) {
   const std::filesystem::path folder = ExperimentFolder(experiment, arguments.run.results);
-  return Report(ReadManifest(experiment, folder), folder, arguments.format, arguments.against);
+  return Report(experiment, ReadManifest(experiment, folder), folder,
+                {.format = arguments.format, .against = arguments.against});
 }
 
 int RunCommand(const Arguments& arguments) {
   const ExperimentFile experiment = ReadExperimentFile(arguments.config);
   SetUpBlas();
-  const RunOutcome outcome = RunExperiment(experiment, OptionsFor(arguments, experiment));
-  fmt::print("{}", ReportOf(experiment, arguments));
+  const RunOptions options = OptionsFor(arguments, experiment);
+  const RunOutcome outcome = RunExperiment(experiment, options);
+  // A part's table is empty where the other parts' cells go.
+  if (!options.shard && options.stage != RunStage::kQuantize)
+    fmt::print("{}", ReportOf(experiment, arguments));
   return static_cast<int>(outcome);
 }
 
@@ -96,6 +108,17 @@ int ReportCommand(const Arguments& arguments) {
     reports.push_back(ReportOf(ReadExperimentFile(config), arguments));
   fmt::print("{}", JoinReports(reports, arguments.format));
   return 0;
+}
+
+int SlurmCommand(const Arguments& arguments) {
+  const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  SetUpBlas();
+  fmt::print("{}", WriteSlurmScripts(experiment, OptionsFor(arguments, experiment), arguments.tasks));
+  if (!arguments.submit) return 0;
+  std::fflush(stdout);
+  const std::string command = fmt::format(
+      "'{}' {}", SubmitScript(experiment, arguments.run.results).string(), arguments.sbatch_options);
+  return std::system(command.c_str()) == 0 ? 0 : kExitFailed;
 }
 
 int InspectCommand(const Arguments& arguments) {
@@ -147,9 +170,13 @@ void AddRunOptions(CLI::App* command, Arguments* arguments) {
 
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
   static const std::map<std::string, ReportFormat> formats = {
-      {"md", ReportFormat::kMarkdown}, {"csv", ReportFormat::kCsv}, {"json", ReportFormat::kJson}};
-  command->add_option("--format", arguments->format, "md (default), csv or json")
-      ->transform(CLI::CheckedTransformer(formats).description("{md,csv,json}"));
+      {"md", ReportFormat::kMarkdown},
+      {"csv", ReportFormat::kCsv},
+      {"json", ReportFormat::kJson},
+      {"latex", ReportFormat::kLatex},
+      {"html", ReportFormat::kHtml}};
+  command->add_option("--format", arguments->format, "md (default), csv, json, latex or html")
+      ->transform(CLI::CheckedTransformer(formats).description("{md,csv,json,latex,html}"));
 }
 
 // Declares every command; `action` becomes the one that was given.
@@ -171,6 +198,16 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   run->add_flag("--keep-quantized", arguments->run.keep_quantized,
                 "keep the packed weights of finished models");
   run->add_flag("--quiet", arguments->run.quiet, "no progress");
+  run->add_flag("!--no-gate", arguments->run.gate,
+                "go on where full precision is more than 1 % off its published perplexity");
+  run->add_option("--shard", arguments->shard,
+                  "compute one part of the work, such as 2/4, beside the other parts in the same "
+                  "results folder (docs/clusters.md)");
+  static const std::map<std::string, RunStage> stages = {
+      {"all", RunStage::kAll}, {"quantize", RunStage::kQuantize}, {"evaluate", RunStage::kEvaluate}};
+  run->add_option("--stage", arguments->run.stage,
+                  "all (default), quantize or evaluate; quantised models wait in the results folder")
+      ->transform(CLI::CheckedTransformer(stages).description("{all,quantize,evaluate}"));
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 
   CLI::App* plan =
@@ -189,6 +226,17 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
                      "compare each row with this one, such as awq (of the row's own format), \"rtn "
                      "nf4 channel\" or fp16: paired difference, 95 % interval, significance");
   report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
+
+  CLI::App* slurm = app->add_subcommand(
+      "slurm", "write, or submit, Slurm job arrays for what is missing (docs/clusters.md)");
+  AddRunOptions(slurm, arguments);
+  slurm->add_option("--tasks", arguments->tasks, "tasks of each job array")
+      ->check(CLI::Range(1, 100000))
+      ->default_val(4);
+  slurm->add_flag("--submit", arguments->submit, "submit them");
+  slurm->add_option("--sbatch", arguments->sbatch_options,
+                    "options for sbatch, such as \"--partition=long --account=me\"");
+  slurm->callback([=] { *action = [=] { return SlurmCommand(*arguments); }; });
 
   CLI::App* inspect = app->add_subcommand(
       "inspect", "what each recipe did to the layers: errors, clipping, density, codes");
@@ -212,7 +260,8 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   fetch->callback([=] { *action = [=] { return FetchCommand(*arguments); }; });
 }
 
-constexpr std::array<std::string_view, 5> kCommands = {"run", "plan", "report", "inspect", "fetch"};
+constexpr std::array<std::string_view, 6> kCommands = {"run",     "plan",  "report",
+                                                       "inspect", "slurm", "fetch"};
 
 bool IsCommand(std::string_view word) {
   return std::find(kCommands.begin(), kCommands.end(), word) != kCommands.end();

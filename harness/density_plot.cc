@@ -8,6 +8,7 @@
 #include <string_view>
 
 #include "base/error.h"
+#include "harness/text_table.h"
 
 namespace daq {
 namespace {
@@ -50,33 +51,6 @@ constexpr std::string_view kStyle = R"(
     .c3 { stroke: #d2a8ff } .c4 { stroke: #ff7b72 } .c5 { stroke: #c9d1d9 }
   }
 )";
-
-std::string Escape(std::string_view text) {
-  std::string escaped;
-  for (const char c : text) {
-    switch (c) {
-      case '&':
-        escaped.append("&amp;");
-        break;
-      case '<':
-        escaped.append("&lt;");
-        break;
-      case '>':
-        escaped.append("&gt;");
-        break;
-      case '"':
-        escaped.append("&quot;");
-        break;
-      default:
-        if (static_cast<unsigned char>(c) < 0x20) {
-          escaped.append("\xEF\xBF\xBD");  // U+FFFD
-        } else {
-          escaped.push_back(c);
-        }
-    }
-  }
-  return escaped;
-}
 
 // Characters, not bytes, of UTF-8.
 double Characters(std::string_view text) {
@@ -128,7 +102,7 @@ class Drawing {
         "viewBox=\"0 0 {0:.0f} {1:.0f}\" role=\"img\">\n<title>{2}</title>\n<style>{3}</style>\n"
         "<rect class=\"page\" width=\"{0:.0f}\" height=\"{1:.0f}\"/>\n"
         "<text class=\"title\" x=\"{4:.2f}\" y=\"30\">{2}</text>\n",
-        width, height, Escape(plot_.title), kStyle, left_);
+        width, height, EscapeHtml(plot_.title), kStyle, left_);
     DrawWeightAxis();
     DrawHistogram();
     double top = kTop + kHistogramHeight + kStripsGap;
@@ -211,7 +185,7 @@ class Drawing {
 
   void DrawStrip(const CodePositions& recipe, std::size_t color, double top) {
     const double middle = top + kStripHeight / 2;
-    const std::string label = Escape(recipe.label);
+    const std::string label = EscapeHtml(recipe.label);
     Append("<g>\n<title>{}: {} codes</title>\n", label, recipe.values.size());
     Append("<text x=\"{:.2f}\" y=\"{:.2f}\" text-anchor=\"end\">{}</text>\n", left_ - 8,
            middle + 4.5, label);

@@ -12,6 +12,7 @@
 #include "harness/recipe_config.h"
 #include "harness/recipe_json.h"
 #include "harness/recipe_label.h"
+#include "harness/report_config.h"
 #include "harness/sweep.h"
 #include "harness/text_config.h"
 #include "harness/yaml_value.h"
@@ -107,6 +108,7 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   }
   map.Find("memory_budget");  // of the file, not of a point
   map.Find("sweep");
+  map.Find("report");
   map.Finish("in a config");
   return point;
 }
@@ -146,6 +148,9 @@ ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::pat
   }
   if (const std::optional<YamlValue> budget = YamlValue(document).Child("memory_budget")) {
     file.memory_budget_bytes = budget->Bytes();
+  }
+  if (const std::optional<YamlValue> report = YamlValue(document).Child("report")) {
+    file.report = ReadReportLayout(*report);
   }
   return file;
 }

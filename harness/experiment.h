@@ -54,6 +54,22 @@ struct RecipeRequest {
   FileLocation where;
 };
 
+// What a row or a column of a table may stand for.
+enum class ReportField { kModel, kMethod, kFormat, kGranularity, kCalibration, kEvaluation };
+
+// How a report arranges an experiment's numbers, where the config says it.
+struct ReportLayout {
+  // Which numbers stand out among those of one column, model and evaluation.
+  enum class Bold { kNone, kBest, kNotWorse };
+
+  std::vector<ReportField> rows;
+  std::vector<ReportField> columns;
+  std::string value = "perplexity";  // a number of a result's metric (docs/results.md)
+  Bold bold = Bold::kNotWorse;
+  bool published = false;  // published values behind the measured ones
+  FileLocation where;
+};
+
 // One point of a config's sweep (a config without a sweep has one point).
 struct Experiment {
   std::vector<std::pair<std::string, std::string>>
@@ -72,6 +88,7 @@ struct ExperimentFile {
   std::filesystem::path path;
   std::optional<std::uint64_t> memory_budget_bytes;
   std::vector<Experiment> points;
+  std::optional<ReportLayout> report = {};
 };
 
 // Reads a config strictly (configs/README.md has every key). Throws InputError with file, line,

@@ -13,19 +13,29 @@
 
 namespace daq {
 
-FolderLock::FolderLock(const std::filesystem::path& folder) {
+FolderLock::FolderLock(const std::filesystem::path& folder, Kind kind) {
   std::filesystem::create_directories(folder);
   const std::filesystem::path path = folder / "lock";
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file_ < 0)
     throw std::runtime_error(
         fmt::format("{}: cannot create: {}", path.string(), std::strerror(errno)));
-  if (::flock(file_, LOCK_EX | LOCK_NB) != 0) {
-    ::close(file_);
+  const int operation = kind == Kind::kAlone ? LOCK_EX : LOCK_SH;
+  if (::flock(file_, operation | LOCK_NB) == 0) return;
+  const int reason = errno;
+  if (reason != EWOULDBLOCK && kind == Kind::kShared) return;
+  ::close(file_);
+  if (reason == EWOULDBLOCK) {
     throw InputError({folder.string()},
-                     "another daq-bench is running this experiment here: wait for it, or choose "
-                     "another --results folder");
+                     kind == Kind::kAlone
+                         ? "another daq-bench is running this experiment here: wait for it, or "
+                           "choose another --results folder"
+                         : "a daq-bench without --shard is running this experiment here: wait for "
+                           "it, or choose another --results folder");
   }
+  throw InputError({path.string()}, fmt::format("cannot lock: {}. Run with --shard 1/1 where the "
+                                                "file system has no locks",
+                                                std::strerror(reason)));
 }
 
 FolderLock::~FolderLock() { ::close(file_); }

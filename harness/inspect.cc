@@ -224,7 +224,7 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
     const QuantizedStore store(work_folder.path() / arm->id);
     Average average;
     average.Add(store.ReadReport(place.block).layers[static_cast<std::size_t>(place.layer)]);
-    std::vector<std::string> cells = {arm->description};
+    std::vector<TextCell> cells = {arm->description};
     std::ranges::move(average.Cells(), std::back_inserter(cells));
     table.AddRow(std::move(cells));
     if (!MakeParts(arm->recipe).transform->is_identity()) {
@@ -275,7 +275,7 @@ std::string InspectResults(const ExperimentFile& experiment, const RunOptions& o
     for (const LinearLayer layer : kLinearLayers) {
       const auto found = by_kind.find(LinearLayerName(layer));
       if (found == by_kind.end()) continue;
-      std::vector<std::string> cells = {row.model, recipe, std::string(LinearLayerName(layer))};
+      std::vector<TextCell> cells = {row.model, recipe, std::string(LinearLayerName(layer))};
       std::ranges::move(found->second.Cells(), std::back_inserter(cells));
       table.AddRow(std::move(cells));
     }

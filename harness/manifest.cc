@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "harness/published.h"
 #include "harness/recipe_label.h"
 
 namespace daq {
@@ -38,7 +39,8 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
   for (const EvaluationInput& evaluation : workload.evaluations) {
     manifest.columns[evaluation.column] = {.title = workload.columns[evaluation.column],
                                            .protocol = evaluation.request.protocol,
-                                           .window_tokens = evaluation.windows.window_tokens};
+                                           .window_tokens = evaluation.windows.window_tokens,
+                                           .as_published = IsAsPublished(evaluation.request)};
   }
   for (const Arm& arm : workload.arms) {
     const bool fp = arm.recipe.full_precision;
@@ -67,7 +69,8 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
   for (const Manifest::Column& column : manifest.columns) {
     json["columns"].push_back({{"title", column.title},
                                {"protocol", column.protocol},
-                               {"window_tokens", column.window_tokens}});
+                               {"window_tokens", column.window_tokens},
+                               {"as_published", column.as_published}});
   }
   for (const Manifest::Row& row : manifest.rows) {
     json["rows"].push_back({{"model", row.model},
@@ -95,7 +98,8 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
     for (const Json& column : json.at("columns")) {
       manifest.columns.push_back({.title = column.at("title"),
                                   .protocol = column.at("protocol"),
-                                  .window_tokens = column.at("window_tokens")});
+                                  .window_tokens = column.at("window_tokens"),
+                                  .as_published = column.value("as_published", false)});
     }
     for (const Json& row : json.at("rows")) {
       manifest.rows.push_back({.model = row.at("model"),

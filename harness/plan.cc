@@ -2,48 +2,14 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-#include <vector>
-
-#include "harness/arm_family.h"
 #include "harness/cell_store.h"
-#include "harness/cell_work.h"
-#include "harness/estimate.h"
 #include "harness/machine_rates.h"
+#include "harness/pending.h"
 #include "harness/progress.h"
 #include "harness/text_table.h"
 
 namespace daq {
 namespace {
-
-// What is left to do, added up.
-struct Remainder {
-  std::vector<const Cell*> cells = {};
-  std::vector<const Arm*> arms = {};  // to be quantised
-  std::uint64_t memory_bytes = 0;     // of the pass that needs most
-  std::uint64_t scratch_bytes =
-      0;  // hidden states that do not fit the budget, and one saved copy of the largest pass
-  std::uint64_t packed_bytes = 0;  // all quantised models of one pass
-
-  void IncludeMemory(const MemoryEstimate& memory, const RunOptions& options) {
-    const bool fits = memory.fixed_bytes + memory.states_bytes <= options.memory_budget_bytes;
-    memory_bytes = std::max(memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
-    scratch_bytes = std::max(scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
-  }
-};
-
-void AddCell(const Workload& work, const Cell& cell, const RunOptions& options,
-             Remainder* remainder) {
-  const Arm& arm = work.arms[cell.arm];
-  const ModelConfig& config = work.models[arm.model]->checkpoint.config();
-  const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
-  remainder->cells.push_back(&cell);
-  const MemoryEstimate memory = EvaluationMemory(config, windows.count(), windows.window_tokens,
-                                                 options.threads, cell.compared());
-  remainder->IncludeMemory(memory, options);
-  if (!AddQuantizedArm(arm, &remainder->arms)) return;
-  remainder->packed_bytes += QuantizedBytes(config, arm.recipe.format);
-}
 
 std::string CellTable(const Workload& work, const CellStore& store) {
   TextTable table;
@@ -94,22 +60,16 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
     if (work.cells.empty()) return text;
     text.append("\nOf the cells above:\n");
   }
-  Remainder left;
-  for (const Cell& cell : work.cells) {
-    if (!store.IsDone(cell.id)) AddCell(work, cell, options, &left);
-  }
-  const std::vector<ArmFamily> families = FamiliesOf(work, left.arms);
-  for (const ArmFamily& family : families)
-    left.IncludeMemory(QuantizeMemoryOf(work, family, options.threads), options);
-  const Work left_work = EvaluationWorkOf(work, left.cells) + QuantizeWorkOf(work, families);
-  const std::uint64_t scratch_bytes = left.scratch_bytes + ReferenceBytes(work, left.cells);
+  const PendingCells pending = FindPending(work, WholeShare(work, RunStage::kAll), folder);
+  const Forecast left = ForecastOf(work, RunStage::kAll, pending, options.threads,
+                                   options.memory_budget_bytes);
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);
-  text.append(fmt::format("left to do  {} of {} cells\n", left.cells.size(), work.cells.size()));
+  text.append(fmt::format("left to do  {} of {} cells\n", pending.size(), work.cells.size()));
   text.append(fmt::format("operations  {:.3g} TFLOP of products, {} of one core of searches\n",
-                          left_work.products / 1e12, FormatSeconds(left_work.core_seconds)));
+                          left.work.products / 1e12, FormatSeconds(left.work.core_seconds)));
   text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
-                          FormatSeconds(rates.Seconds(left_work)), options.threads,
+                          FormatSeconds(rates.Seconds(left.work)), options.threads,
                           rates.products / 1e9));
   text.append(fmt::format("memory      {} at most, of a budget of {}\n",
                           FormatBytes(static_cast<double>(left.memory_bytes)),
@@ -118,7 +78,7 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
       fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
                   FormatBytes(static_cast<double>(left.packed_bytes)),
                   options.keep_quantized ? "" : " (removed when evaluated)",
-                  FormatBytes(static_cast<double>(scratch_bytes))));
+                  FormatBytes(static_cast<double>(left.scratch_bytes))));
   text.append(fmt::format("results     {}\n", folder.string()));
   return text;
 }

@@ -1,12 +1,15 @@
 #include "harness/report.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "base/error.h"
 #include "harness/report_cells.h"
-#include "harness/report_markdown.h"
+#include "harness/report_html.h"
+#include "harness/report_tables.h"
 
 namespace daq {
 namespace {
@@ -124,18 +127,63 @@ std::string JsonReport(const Manifest& manifest, const ReportCells& cells) {
   return all.dump(1) + "\n";
 }
 
+std::string MarkdownReport(const ReportTables& tables) {
+  std::string text;
+  for (const ReportSection& section : tables.sections) {
+    if (!section.heading.empty()) text.append(fmt::format("## {}\n\n", section.heading));
+    if (!section.caption.empty()) text.append(section.caption).append("\n\n");
+    text.append(section.table.ToMarkdown());
+    if (!section.heading.empty()) text.append("\n");
+    for (const std::string& remark : section.remarks) text.append(remark);
+    text.append("\n");
+  }
+  for (const std::string& meaning : tables.meanings) text.append(meaning);
+  return text;
+}
+
+// A remark as a comment, so that the file stays one to be included.
+std::string LatexComment(const std::string& remark) {
+  std::string text = "% ";
+  for (std::size_t i = 0; i < remark.size(); ++i) {
+    text.push_back(remark[i]);
+    if (remark[i] == '\n' && i + 1 < remark.size()) text.append("% ");
+  }
+  return text;
+}
+
+std::string LatexReport(const ReportTables& tables) {
+  std::string text = "% needs \\usepackage{booktabs}\n";
+  for (const ReportSection& section : tables.sections) {
+    text.append("\n\\begin{table}\n\\centering\n");
+    const std::string& caption = section.heading.empty() ? section.caption : section.heading;
+    text.append(fmt::format("\\caption{{{}}}\n", EscapeLatex(caption)));
+    text.append(section.table.ToLatex()).append("\\end{table}\n");
+    for (const std::string& remark : section.remarks) text.append(LatexComment(remark));
+  }
+  text.append("\n");
+  for (const std::string& meaning : tables.meanings) text.append(LatexComment(meaning));
+  return text;
+}
+
 }  // namespace
 
-std::string Report(const Manifest& manifest, const std::filesystem::path& folder,
-                   ReportFormat format, const std::string& against) {
-  const ReportCells cells(manifest, folder, against);
-  switch (format) {
+std::string Report(const ExperimentFile& experiment, const Manifest& manifest,
+                   const std::filesystem::path& folder, const ReportOptions& options) {
+  const ReportCells cells(manifest, folder, options.against);
+  const auto tables = [&] {
+    return MakeReportTables(manifest, cells, options.against, experiment.report);
+  };
+  switch (options.format) {
     case ReportFormat::kMarkdown:
-      return MarkdownReport(manifest, cells, against);
+      return MarkdownReport(tables());
     case ReportFormat::kCsv:
       return CsvReport(manifest, cells);
     case ReportFormat::kJson:
       return JsonReport(manifest, cells);
+    case ReportFormat::kLatex:
+      return LatexReport(tables());
+    case ReportFormat::kHtml:
+      return HtmlReport(experiment, manifest, cells, tables(), folder);
   }
   DAQ_CHECK(false, "a report format");
   return {};
@@ -149,6 +197,9 @@ std::string JoinReports(const std::vector<std::string>& reports, ReportFormat fo
     }
     return all.dump(1) + "\n";
   }
+  if (format == ReportFormat::kHtml && reports.size() > 1)
+    throw InputError({"report"}, "--format html", "one config, for a page is of one experiment",
+                     fmt::format("{}", reports.size()));
   std::string text;
   for (const std::string& report : reports) {
     if (text.empty())

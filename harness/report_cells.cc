@@ -12,6 +12,7 @@
 #include "harness/cell_store.h"
 #include "harness/nearest_name.h"
 #include "harness/number_or_null.h"
+#include "harness/published.h"
 
 namespace daq {
 namespace {
@@ -60,6 +61,18 @@ bool SameFormat(const Json& a, const Json& b) {
          one.at("group_size") == other.at("group_size");
 }
 
+Json PublishedOf(const Row& row, const Manifest::Column& column) {
+  Json published = Json::array();
+  if (!column.as_published) return published;
+  for (const PublishedValue* value :
+       FindPublished(PublishedValues(), row.model, row.method,
+                     row.full_precision ? "f16" : row.format, row.granularity, column.protocol)) {
+    published.push_back(
+        {{"value", value->printed}, {"source", value->source}, {"table", value->table}});
+  }
+  return published;
+}
+
 }  // namespace
 
 std::string RowLabel(const Row& row) { return NamesOf(row).back(); }
@@ -96,7 +109,8 @@ class ReportCells::Comparison {
     std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       entries_[i].losses = std::move(losses[i]);
-      entries_[i].draws = std::move(draws[i]);
+      entries_[i].draws = draws[i];
+      entries_[i].cell->draws = std::move(draws[i]);
       entries_[i].perplexity = Perplexity(entries_[i].losses);
       if (entries_[i].full_precision()) fp_ = i;
     }
@@ -229,6 +243,9 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
       if (!cell->failed) {
         cell->metric = *found->at("metrics").begin();
         cell->metric.erase("window_losses");  // the long one comes last, below
+        const Manifest::Column& column = manifest.columns[cells_[row].size() - 1];
+        if (Json published = PublishedOf(manifest.rows[row], column); !published.empty())
+          cell->metric["published"] = std::move(published);
       }
       cell->cell = std::move(*found);
     }

@@ -15,12 +15,14 @@ struct ReportCell {
   nlohmann::ordered_json
       metric;  // its one metric with what the comparisons below add; null if failed
   bool failed = false;
+  std::vector<double> draws = {};  // of its perplexity (base/bootstrap.h); of few windows none
 };
 
 // All computed cells of an experiment, each compared with the others of its model and evaluation by
 // the paired bootstrap (base/bootstrap.h). docs/metrics.md defines what that adds to a metric:
 // loss_vs_fp with its standard error and interval, loss_reduction with its interval and
-// best_baseline, and, if asked, the difference to another row.
+// best_baseline, and, if asked, the difference to another row. Where results/published.csv has the
+// same number of the same protocol, `published` lists it: value as printed, source, table.
 class ReportCells {
  public:
   // `against` names the row that each row is compared with, by the first of its fields as tables

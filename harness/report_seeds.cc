@@ -7,7 +7,6 @@
 #include <vector>
 
 #include "base/statistics.h"
-#include "harness/text_table.h"
 
 namespace daq {
 namespace {
@@ -79,11 +78,13 @@ std::string MeanAndSpread(const Group& group, std::size_t column, const char* na
 
 }  // namespace
 
-std::string SeedTable(const Manifest& manifest, const ReportCells& cells,
-                      const std::string& model) {
+std::optional<ReportSection> SeedSection(const Manifest& manifest, const ReportCells& cells,
+                                         const std::string& model) {
   const std::vector<Group> groups = Groups(manifest, cells, model);
-  if (groups.empty()) return "";
-  TextTable table;
+  if (groups.empty()) return std::nullopt;
+  ReportSection section{
+      .caption = "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)"};
+  TextTable& table = section.table;
   for (const char* title : {"method", "format", "granularity", "calibration"})
     table.AddColumn(title, TextTable::kLeft);
   for (const Manifest::Column& column : manifest.columns) {
@@ -91,16 +92,14 @@ std::string SeedTable(const Manifest& manifest, const ReportCells& cells,
     table.AddColumn("loss vs fp16", TextTable::kRight);
   }
   for (const Group& group : groups) {
-    std::vector<std::string> line = group.fields;
+    std::vector<TextCell> line(group.fields.begin(), group.fields.end());
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
       for (const char* name : {"perplexity", "loss_vs_fp"})
-        line.push_back(MeanAndSpread(group, column, name, cells));
+        line.emplace_back(MeanAndSpread(group, column, name, cells));
     }
     table.AddRow(std::move(line));
   }
-  return fmt::format(
-      "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)\n\n{}",
-      table.ToMarkdown());
+  return section;
 }
 
 }  // namespace daq

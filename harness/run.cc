@@ -9,13 +9,16 @@
 #include "base/error.h"
 #include "base/statistics.h"
 #include "harness/arm_family.h"
+#include "harness/cell_parts.h"
 #include "harness/cell_store.h"
-#include "harness/cell_work.h"
 #include "harness/estimate.h"
 #include "harness/evaluate_stage.h"
 #include "harness/folder_lock.h"
 #include "harness/host.h"
 #include "harness/manifest.h"
+#include "harness/pending.h"
+#include "harness/protocol_gate.h"
+#include "harness/published.h"
 #include "harness/quantize_stage.h"
 
 namespace daq {
@@ -23,15 +26,24 @@ namespace {
 
 class Runner {
  public:
-  Runner(const Workload& work, const RunOptions& options, const std::filesystem::path& folder)
-      : work_(work), options_(options), folder_(folder), store_(folder), pool_(options.threads) {
-    for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
-      if (!store_.IsDone(work.cells[cell].id)) pending_.insert(cell);
-    }
+  Runner(const Workload& work, const Share& share, const RunOptions& options,
+         const std::filesystem::path& folder)
+      : work_(work),
+        share_(share),
+        options_(options),
+        folder_(folder),
+        store_(folder),
+        parts_(folder),
+        pool_(options.threads),
+        pending_(FindPending(work, share, folder)) {
+    const Forecast forecast = ForecastOf(work, share.stage, pending_, options.threads,
+                                         options.memory_budget_bytes);
+    // Refuses before the first hour what would not fit in the last.
+    StatesFitInMemory({.fixed_bytes = forecast.fixed_bytes}, options.memory_budget_bytes);
     // Measuring takes a second: not where nobody looks at progress, or nothing is to be done.
     const MachineRates rates =
         options.quiet || pending_.empty() ? MachineRates{} : KeptRates(RatesFile(), &pool_);
-    progress_ = std::make_unique<Progress>(rates.Seconds(PendingWork()), options.quiet);
+    progress_ = std::make_unique<Progress>(rates.Seconds(forecast.work), options.quiet);
     stage_ = {.pool = &pool_,
               .progress = progress_.get(),
               .rates = rates,
@@ -42,20 +54,27 @@ class Runner {
   }
 
   RunOutcome Run() {
-    CheckMemory();
+    const std::size_t there = share_.cells.size() - pending_.size();
     // Pending cells in order: full precision comes first, and a quantise pass serves all arms that
     // share it.
     while (!pending_.empty()) {
-      const Arm& arm = ArmOf(*pending_.begin());
-      if (!arm.recipe.full_precision && !quantized_.contains(arm.id)) Quantize(arm);
-      EvaluateArm(arm);
+      const Arm& arm = ArmOf(pending_.begin()->first);
+      if (!arm.recipe.full_precision) PassGate();
+      if (IsQuantizedHere(arm)) Quantize(arm);
+      if (share_.stage == RunStage::kQuantize)
+        Take(PendingOf(arm), &quantized_cells_);
+      else if (IsReady(arm))
+        EvaluateArm(arm);
+      else
+        Take(PendingOf(arm), &waiting_);
     }
-    for (const Cell& cell : work_.cells) {
-      if (cell.compared()) RemoveReference(cell.reference, stage_);
+    for (const std::string& reference : references_) RemoveReference(reference, stage_);
+    progress_->Note(fmt::format("{}, {} already there", Summary(), there));
+    if (waiting_ > 0) {
+      progress_->Problem(fmt::format(
+          "{} not evaluated: the models are not quantised yet (--stage quantize)", Cells(waiting_)));
+      if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
     }
-    progress_->Note(fmt::format("{} computed{}, {} already there", Cells(computed_),
-                                failed_ == 0 ? "" : fmt::format(", {} failed", failed_),
-                                work_.cells.size() - computed_ - failed_));
     return outcome_;
   }
 
@@ -71,39 +90,59 @@ class Runner {
     return QuantizedStore(stage_.work_folder / arm.id);
   }
 
-  Work PendingWork() const {
-    std::vector<const Cell*> cells;
-    std::vector<const Arm*> arms;
-    for (const std::size_t cell : pending_) {
-      cells.push_back(&work_.cells[cell]);
-      AddQuantizedArm(ArmOf(cell), &arms);
+  // Before hours are spent on quantised arms: is full precision what papers say it is? Throws
+  // InputError if not.
+  void PassGate() {
+    if (passed_gate_ || !options_.gate) return;
+    for (const Cell& cell : work_.cells) {
+      const Arm& arm = work_.arms[cell.arm];
+      if (!arm.recipe.full_precision || !store_.IsDone(cell.id)) continue;
+      const std::string problem =
+          GateProblem(PublishedValues(), work_.models[arm.model]->name,
+                      work_.evaluations[cell.evaluation].request,
+                      Perplexity(WindowLossesOf(*store_.Read(cell.id))));
+      if (!problem.empty()) throw InputError({work_.models[arm.model]->name}, problem);
     }
-    return EvaluationWorkOf(work_, cells) + QuantizeWorkOf(work_, FamiliesOf(work_, arms));
+    passed_gate_ = true;
   }
 
-  // Refuses before the first hour what would not fit in the last.
-  void CheckMemory() const {
-    MemoryEstimate most;  // of all cells, so that one refusal names what suffices
-    const auto include = [&](const MemoryEstimate& estimate) {
-      most.fixed_bytes = std::max(most.fixed_bytes, estimate.fixed_bytes);
-    };
-    std::vector<const Arm*> arms;
-    for (const std::size_t cell : pending_) {
-      const ModelConfig& config = CheckpointOf(ArmOf(cell)).config();
-      include(EvaluationMemory(config, WindowsOf(cell).count(), WindowsOf(cell).window_tokens,
-                               options_.threads, work_.cells[cell].compared()));
-      AddQuantizedArm(ArmOf(cell), &arms);
+  // Whether this run quantises the arm, and has not yet.
+  bool IsQuantizedHere(const Arm& arm) const {
+    return share_.stage != RunStage::kEvaluate && !arm.recipe.full_precision &&
+           !quantized_.contains(arm.id);
+  }
+
+  // Whether the arm's weights are there to be evaluated.
+  bool IsReady(const Arm& arm) const {
+    if (share_.stage != RunStage::kEvaluate || arm.recipe.full_precision) return true;
+    const QuantizedStore store = StoreOf(arm);
+    for (Index block = 0; block < CheckpointOf(arm).config().num_layers; ++block) {
+      if (!store.HasBlock(block)) return false;
     }
-    for (const ArmFamily& family : FamiliesOf(work_, arms))
-      include(QuantizeMemoryOf(work_, family, options_.threads));
-    StatesFitInMemory(most, options_.memory_budget_bytes);
+    return true;
+  }
+
+  // Takes cells off the list and counts them.
+  void Take(const std::vector<std::size_t>& cells, std::size_t* count) {
+    for (const std::size_t cell : cells) *count += pending_.erase(cell);
+  }
+
+  std::string Summary() const {
+    if (share_.stage == RunStage::kQuantize)
+      return fmt::format("models of {} quantised{}", Cells(quantized_cells_), FailedCells());
+    std::string text = fmt::format("{} computed{}", Cells(computed_), FailedCells());
+    if (partial_ > 0) text += fmt::format(", {} in part", partial_);
+    return text;
+  }
+  std::string FailedCells() const {
+    return failed_ == 0 ? "" : fmt::format(", {} failed", failed_);
   }
 
   // One pass for every pending arm that can share it with `first`.
   void Quantize(const Arm& first) {
     std::vector<const Arm*> candidates = {&first};
-    for (const std::size_t cell : pending_) {
-      if (!quantized_.contains(ArmOf(cell).id)) AddQuantizedArm(ArmOf(cell), &candidates);
+    for (const Arm* arm : ArmsToQuantize(work_, share_.stage, pending_)) {
+      if (!quantized_.contains(arm->id)) AddQuantizedArm(*arm, &candidates);
     }
     const ArmFamily family = FamilyOf(work_, candidates);
     for (const Arm* arm : family.arms) quantized_.insert(arm->id);
@@ -137,12 +176,19 @@ class Runner {
 
   std::vector<std::size_t> PendingOf(const Arm& arm) const {
     std::vector<std::size_t> cells;
-    std::copy_if(pending_.begin(), pending_.end(), std::back_inserter(cells),
-                 [&](std::size_t cell) { return &ArmOf(cell) == &arm; });
+    for (const auto& [cell, ranges] : pending_) {
+      if (&ArmOf(cell) == &arm) cells.push_back(cell);
+    }
     return cells;
   }
 
   void Fail(std::size_t cell, const std::string& message) {
+    // Another shard that had the same work, of a run cut otherwise, may have finished it and
+    // removed what this one was reading.
+    if (!share_.whole && store_.IsDone(work_.cells[cell].id)) {
+      pending_.erase(cell);
+      return;
+    }
     CellRecord record = NewRecord(cell);
     record.error = message;
     store_.Write(record);
@@ -174,47 +220,97 @@ class Runner {
         Fail(cell, error.what());
       }
     }
-    if (!arm.recipe.full_precision && !options_.keep_quantized) StoreOf(arm).Remove();
+    if (!arm.recipe.full_precision && !options_.keep_quantized && !IsNeeded(arm))
+      StoreOf(arm).Remove();
   }
 
+  // Whether other runs may still evaluate the arm.
+  bool IsNeeded(const Arm& arm) const {
+    return !share_.whole &&
+           std::any_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
+             return &work_.arms[cell.arm] == &arm && !store_.IsDone(cell.id);
+           });
+  }
+
+  // The windows that are missing; then, if it is whole with them, the cell.
   void Evaluate(std::size_t cell) {
+    const std::string& id = work_.cells[cell].id;
+    const Index windows = WindowsOf(cell).count();
+    const std::vector<WindowRange> missing = pending_.at(cell);
+    std::optional<CellPart> joined;
+    if (missing == std::vector<WindowRange>{{.first = 0, .count = windows}}) {
+      joined = EvaluateRange(cell, missing.front());
+    } else {
+      for (const WindowRange& range : missing) parts_.Write(id, EvaluateRange(cell, range));
+      joined = JoinParts(parts_.Read(id), windows);
+    }
+    if (joined) {
+      WriteCell(cell, std::move(*joined));
+      parts_.Remove(id);
+      ++computed_;
+    } else {
+      ++partial_;
+    }
+    pending_.erase(cell);
+  }
+
+  CellPart EvaluateRange(std::size_t cell, const WindowRange& range) {
     const Arm& arm = ArmOf(cell);
+    const Cell& own = work_.cells[cell];
     const Checkpoint& checkpoint = CheckpointOf(arm);
-    progress_->Start(fmt::format("[{}/{}] evaluate {} on {}",
-                                 work_.cells.size() - pending_.size() + 1, work_.cells.size(),
-                                 arm.description, EvaluationName(cell)));
+    const bool is_whole = range.count == WindowsOf(cell).count();
+    const std::string suffix =
+        is_whole ? "" : fmt::format(".{}-{}", range.first, range.end());
+    progress_->Start(fmt::format(
+        "[{}/{}] evaluate {} on {}{}", share_.cells.size() - pending_.size() + 1,
+        share_.cells.size(), arm.description, EvaluationName(cell),
+        is_whole ? ""
+                 : fmt::format(", windows {} to {} of {}", range.first + 1, range.end(),
+                               WindowsOf(cell).count())));
     const auto started = std::chrono::steady_clock::now();
-    CellRecord record = NewRecord(cell);
     BlockSource blocks = FullPrecisionBlocks(checkpoint, &pool_);
     if (!arm.recipe.full_precision) {
       const QuantizedStore store = StoreOf(arm);
-      AddLayers(store, checkpoint.config(), &record);
       blocks = [&checkpoint, store, this](Index block, BlockWeights* weights) {
         DequantizeBlock(store.ReadBlock(block), checkpoint.config(), &pool_, weights);
       };
     }
-    AddScores(EvaluateWindows(checkpoint, WindowsOf(cell), blocks, work_.cells[cell].id, stage_,
-                              NeededReference(cell)),
-              &record.evaluation);
-    record.evaluate_seconds =
+    const bool with_reference = IsReferenceNeeded(cell, range);
+    const std::string reference = with_reference ? own.reference + suffix : "";
+    if (with_reference) references_.insert(reference);
+    CellPart part;
+    part.range = range;
+    part.scores = EvaluateWindows(
+        checkpoint, is_whole ? WindowsOf(cell) : WindowsOf(cell).Part(range.first, range.count),
+        blocks, own.id + suffix, stage_, reference);
+    part.seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    record.peak_rss_bytes = PeakResidentBytes();
-    if (!arm.recipe.full_precision) CompareWithFp(cell, &record.evaluation);
+    part.peak_rss_bytes = PeakResidentBytes();
+    return part;
+  }
+
+  // Full precision's states are kept only for cells that are still to be compared with them.
+  bool IsReferenceNeeded(std::size_t cell, const WindowRange& range) const {
+    const Cell& own = work_.cells[cell];
+    return std::any_of(pending_.begin(), pending_.end(), [&](const auto& other) {
+      const auto& [other_cell, ranges] = other;
+      return work_.cells[other_cell].compared() &&
+             work_.cells[other_cell].reference == own.reference &&
+             std::find(ranges.begin(), ranges.end(), range) != ranges.end();
+    });
+  }
+
+  void WriteCell(std::size_t cell, CellPart scored) {
+    const Arm& arm = ArmOf(cell);
+    CellRecord record = NewRecord(cell);
+    if (!arm.recipe.full_precision) AddLayers(StoreOf(arm), CheckpointOf(arm).config(), &record);
+    AddScores(std::move(scored.scores), &record.evaluation);
+    record.evaluate_seconds = scored.seconds;
+    record.peak_rss_bytes = scored.peak_rss_bytes;
     store_.Write(record);
     progress_->Note(fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description,
                                 EvaluationName(cell), Perplexity(record.evaluation.window_losses),
                                 FormatSeconds(record.evaluate_seconds)));
-    pending_.erase(cell);
-    ++computed_;
-  }
-
-  // Full precision's states are kept only for cells that are still to be compared with them.
-  std::string NeededReference(std::size_t cell) const {
-    const Cell& own = work_.cells[cell];
-    const bool needed = std::any_of(pending_.begin(), pending_.end(), [&](std::size_t other) {
-      return work_.cells[other].compared() && work_.cells[other].reference == own.reference;
-    });
-    return needed ? own.reference : "";
   }
 
   static void AddScores(WindowScores scores, EvaluationResult* result) {
@@ -269,26 +365,24 @@ class Runner {
         static_cast<double>(bits) / static_cast<double>(LinearWeights(config));
   }
 
-  void CompareWithFp(std::size_t cell, EvaluationResult* result) const {
-    for (const Cell& other : work_.cells) {
-      const Arm& arm = work_.arms[other.arm];
-      if (!arm.recipe.full_precision || arm.model != ArmOf(cell).model) continue;
-      if (other.evaluation != work_.cells[cell].evaluation || !store_.IsDone(other.id)) continue;
-      CompareWithFullPrecision(WindowLossesOf(*store_.Read(other.id)), result);
-    }
-  }
-
   const Workload& work_;
+  const Share& share_;
   const RunOptions& options_;
   std::filesystem::path folder_;
   CellStore store_;
+  CellParts parts_;
   ThreadPool pool_;
+  PendingCells pending_;
   std::unique_ptr<Progress> progress_;
   Stage stage_;
   nlohmann::ordered_json host_;
-  std::set<std::size_t> pending_;    // cells to be computed, in order
-  std::set<std::string> quantized_;  // arms whose quantise pass has run
+  std::set<std::string> quantized_;   // arms whose quantise pass has run
+  std::set<std::string> references_;  // full-precision passes whose states were kept
+  bool passed_gate_ = false;
+  std::size_t quantized_cells_ = 0;
   std::size_t computed_ = 0;
+  std::size_t partial_ = 0;  // some windows computed, others left to other shards
+  std::size_t waiting_ = 0;
   std::size_t failed_ = 0;
   RunOutcome outcome_ = RunOutcome::kDone;
 };
@@ -324,11 +418,14 @@ RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& opt
   const Workload work =
       ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   RefuseProblems(work);
-  const FolderLock lock(folder);
-  RemoveTemporaryFiles(folder);
+  const Share share = options.shard ? ShareOf(work, options.stage, *options.shard)
+                                    : WholeShare(work, options.stage);
+  const FolderLock lock(folder,
+                        share.whole ? FolderLock::Kind::kAlone : FolderLock::Kind::kShared);
+  if (share.whole) RemoveTemporaryFiles(folder);
   WriteManifest(MakeManifest(experiment, work), folder);
   for (const std::string& warning : work.warnings) fmt::print(stderr, "warning: {}\n", warning);
-  return Runner(work, options, folder).Run();
+  return Runner(work, share, options, folder).Run();
 }
 
 }  // namespace daq

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "harness/experiment.h"
+#include "harness/shard.h"
 #include "harness/workload.h"
 
 namespace daq {
@@ -19,6 +20,9 @@ struct RunOptions {
   std::chrono::seconds save_interval{60};
   bool keep_quantized = false;  // keep the packed weights of finished models
   bool quiet = false;           // no progress
+  bool gate = true;  // stop where full precision is not what is published of it
+  RunStage stage = RunStage::kAll;
+  std::optional<Shard> shard = {};  // empty: everything
 };
 
 // The folder of one experiment's cells, manifest and unfinished work.
@@ -28,7 +32,10 @@ std::filesystem::path ExperimentFolder(const ExperimentFile& experiment,
 // How a run ended, as the process's exit code says it.
 enum class RunOutcome { kDone = 0, kCellFailed = 1, kBadInput = 2 };
 
-// Computes the cells that are missing. A cell that fails is recorded with its message and the
+// Computes the cells that are missing, or of a shard its share. Shards of one experiment may run at
+// the same time, on machines that share the results folder; whoever evaluates the last windows of a
+// cell writes it. A run that only evaluates leaves cells out whose model is not quantised yet, and
+// ends with kCellFailed. A cell that fails is recorded with its message and the
 // others go on; a wrong input found on the way (a damaged tensor, say) fails the cells that need it
 // and gives kBadInput. Throws InputError before any work if an input is missing or wrong, and
 // Interrupted when the user asks to stop; what is finished is kept either way.

@@ -6,12 +6,10 @@
 #include <cmath>
 
 #include "base/bootstrap.h"
-#include "harness/cell_store.h"
 #include "harness/report.h"
 #include "harness/report_seeds.h"
-#include "methods/registry.h"
+#include "tests/harness/report_fixture.h"
 #include "tests/support/input_error.h"
-#include "tests/support/temporary_folder.h"
 
 namespace daq {
 namespace {
@@ -19,55 +17,11 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Losses = std::vector<double>;
 
-class ReportCellsTest : public testing::Test {
- protected:
-  ReportCellsTest() { manifest_.columns = {{.title = "text", .protocol = "ids"}}; }
-
-  // Adds a row and its cell; the row's number.
-  std::size_t Add(const std::string& method, const std::string& format, const Losses& losses,
-                  const std::string& calibration = "",
-                  const std::optional<CalibrationRecord>& record = {}) {
-    CellRecord cell;
-    cell.id = "cell-" + std::to_string(manifest_.rows.size());
-    cell.model_dtype = "F16";
-    cell.recipe.method = method;
-    cell.recipe.full_precision = method == "fp16";
-    if (!cell.recipe.full_precision) {
-      const std::string book = format.substr(0, format.find('-'));
-      cell.recipe = MakeRecipe(*FindPreset(method), {.codebook = *FindCodebook(book, false),
-                                                     .symmetric = book == format});
-    }
-    cell.calibration = record;
-    cell.evaluation.name = "text";
-    cell.evaluation.window_losses = losses;
-    CellStore(folder_.path()).Write(cell);
-    manifest_.rows.push_back({.model = "model",
-                              .method = method,
-                              .format = format,
-                              .granularity = cell.recipe.full_precision ? "none" : "channel",
-                              .full_precision = cell.recipe.full_precision,
-                              .calibration = calibration,
-                              .held_out = "",
-                              .cells = {cell.id}});
-    return manifest_.rows.size() - 1;
-  }
-
-  Json Metric(std::size_t row, const std::string& against = "") const {
-    return ReportCells(manifest_, folder_.path(), against).Find(row, 0)->metric;
-  }
-
-  // kFp plus `loss` nats in every window, and a little that differs between pairs of windows.
-  static Losses Worse(double loss, double ripple = 0) {
-    Losses losses = kFp;
-    for (std::size_t w = 0; w < losses.size(); ++w)
-      losses[w] += loss + (w % 4 < 2 ? ripple : -ripple);
-    return losses;
-  }
-
-  inline static const Losses kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
-  TemporaryFolder folder_;
-  Manifest manifest_;
-};
+// The table of seeds as reports print it; empty if there is none.
+std::string SeedTable(const Manifest& manifest, const ReportCells& cells) {
+  const std::optional<ReportSection> section = SeedSection(manifest, cells, "model");
+  return section ? section->caption + "\n\n" + section->table.ToMarkdown() : "";
+}
 
 TEST_F(ReportCellsTest, LossesHaveThePairedInterval) {
   const std::size_t fp = Add("fp16", "f16", kFp);
@@ -185,7 +139,7 @@ TEST_F(ReportCellsTest, RowsThatDifferInTheSeedAreOneRowOfMeansAndSpreads) {
   Add("gptq", "nf3", Losses(8, std::log(49.0)), "gptq-c4 2x64 (seed 2)", record(2, 2));
   Add("gptq", "nf3", Losses(8, std::log(43.0)), "gptq-c4 4x64", record(4, 0));
   const ReportCells cells(manifest_, folder_.path(), "");
-  const std::string table = SeedTable(manifest_, cells, "model");
+  const std::string table = SeedTable(manifest_, cells);
   // Mean 46, squares 4 + 1 + 9 over n - 1 = 2: 2.646.
   EXPECT_EQ(
       table,
@@ -196,7 +150,7 @@ TEST_F(ReportCellsTest, RowsThatDifferInTheSeedAreOneRowOfMeansAndSpreads) {
       "-------:|\n"
       "| gptq   | nf3    | channel     | gptq-c4 2x64 | 46.000 ± 2.646 (n = 3) | 6.000 ± 2.646 "
       "(n = 3) |\n");
-  EXPECT_NE(Report(manifest_, folder_.path(), ReportFormat::kMarkdown).find(table),
+  EXPECT_NE(Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kMarkdown}).find(table),
             std::string::npos);
 }
 
@@ -214,10 +168,10 @@ TEST_F(ReportCellsTest, SeedsOfCountedDocumentsAreOneGroupAndTextsAreNot) {
   };
   Add("awq", "nf3", Worse(0.04), "awq-pile-val 58x512", record(58, 42, "val.jsonl"));
   Add("awq", "nf3", Worse(0.05), "awq-pile-val 61x512 (own.jsonl)", record(61, 42, "own.jsonl"));
-  EXPECT_EQ(SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model"), "");
+  EXPECT_EQ(SeedTable(manifest_, ReportCells(manifest_, folder_.path(), "")), "");
   Add("awq", "nf3", Worse(0.03), "awq-pile-val 60x512 (seed 1)", record(60, 1, "val.jsonl"));
   const std::string table =
-      SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""), "model");
+      SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""));
   EXPECT_NE(table.find("| awq-pile-val 128 documents x512 |"), std::string::npos) << table;
   EXPECT_NE(table.find("(n = 2)"), std::string::npos) << table;
   EXPECT_EQ(table.find("own.jsonl"), std::string::npos) << table;
@@ -227,11 +181,13 @@ TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
   Add("fp16", "f16", kFp);
   Add("rtn", "nf3", Worse(0.10));
   Add("daq", "nf3-asym", Worse(0.05));
-  const std::string table = Report(manifest_, folder_.path(), ReportFormat::kMarkdown, "rtn");
+  const std::string table = Report(experiment_, manifest_, folder_.path(),
+                                    {.format = ReportFormat::kMarkdown, .against = "rtn"});
   for (const char* wanted :
        {"| loss reduction |", "  vs rtn |", "+1.030 [", "51 % [51, 51]", "] * |"})
     EXPECT_NE(table.find(wanted), std::string::npos) << wanted << "\n" << table;
-  const std::string csv = Report(manifest_, folder_.path(), ReportFormat::kCsv, "rtn");
+  const std::string csv = Report(experiment_, manifest_, folder_.path(),
+                                 {.format = ReportFormat::kCsv, .against = "rtn"});
   EXPECT_NE(csv.find(",loss_vs_fp_low,loss_vs_fp_high,loss_reduction,"), std::string::npos);
   EXPECT_NE(csv.find(",rtn nf3 channel,rtn nf3 channel,-"), std::string::npos) << csv;
 }

@@ -1,15 +1,17 @@
-#include "harness/report_markdown.h"
+#include "harness/report_tables.h"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <charconv>
+#include <cmath>
 #include <iterator>
 #include <utility>
 #include <vector>
 
+#include "harness/report_grid.h"
 #include "harness/report_seeds.h"
-#include "harness/text_table.h"
 
 namespace daq {
 namespace {
@@ -78,6 +80,9 @@ std::vector<Number> Numbers(const std::string& against) {
   std::vector<Number> numbers = {
       {"", PerplexityText, nullptr,
        "Perplexity = exp(mean loss of the windows) ± standard error over windows.\n"},
+      {"published", PublishedText, "published",
+       "published = perplexities of the same model, recipe and protocol (results/published.csv); ≠ "
+       "where the measured\none lies more than 1 % outside.\n"},
       {"loss vs fp16", LossText, nullptr,
        "loss vs fp16 = perplexity minus the unquantised model's on the same windows [95 % interval "
        "of the paired bootstrap].\n"},
@@ -170,6 +175,7 @@ struct Layout {
 // What is said below a table.
 struct Remarks {
   std::vector<std::string> evaluations;
+  std::vector<std::string> sources = {};  // of published values
   Failures failures = {};
   std::string model_sha256 = {};  // its first digits
 };
@@ -214,6 +220,11 @@ std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* 
     }
     for (std::size_t n = 0; n < numbers; ++n) own[n] = layout.numbers[n].text(found->metric);
     remarks->evaluations[column] = EvaluationNote(title, found->metric);
+    for (std::string& source : PublishedSources(found->metric)) {
+      std::vector<std::string>& known = remarks->sources;
+      if (std::find(known.begin(), known.end(), source) == known.end())
+        known.push_back(std::move(source));
+    }
   }
   std::vector<std::string> line = {row.method, row.format, row.granularity};
   if (layout.calibrated) line.push_back(row.calibration);
@@ -224,43 +235,87 @@ std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* 
 }
 
 // One model's table with a line of what each evaluation is.
-std::string ModelTable(const Layout& layout, const std::string& model) {
+ReportSection ModelSection(const Layout& layout, const std::string& model) {
   const Manifest& manifest = layout.manifest;
-  TextTable table = EmptyTable(layout);
+  ReportSection section{.heading = model, .table = EmptyTable(layout)};
   Remarks remarks{.evaluations = std::vector<std::string>(manifest.columns.size())};
   for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
-    if (manifest.rows[row].model == model) table.AddRow(RowTexts(layout, row, &remarks));
+    if (manifest.rows[row].model != model) continue;
+    const std::vector<std::string> texts = RowTexts(layout, row, &remarks);
+    section.table.AddRow({texts.begin(), texts.end()});
   }
-  const std::string& hash = remarks.model_sha256;
-  std::string text = fmt::format("## {}{}\n\n{}\n", model,
-                                 hash.empty() ? "" : " (sha256 " + hash + ")", table.ToMarkdown());
-  for (const std::string& note : remarks.evaluations) text.append(note);
+  if (!remarks.model_sha256.empty()) section.heading += " (sha256 " + remarks.model_sha256 + ")";
+  for (const std::string& note : remarks.evaluations) {
+    if (!note.empty()) section.remarks.push_back(note);
+  }
   if (!layout.held_out.empty()) {
-    text.append(fmt::format(
+    section.remarks.push_back(fmt::format(
         "held-out error: squared error of a layer's outputs over that of rtn in the same format, "
         "on {},\nwhich no method saw; geometric mean over the layers\n",
         layout.held_out));
   }
-  return text + remarks.failures.ToText();
+  if (!remarks.sources.empty())
+    section.remarks.push_back(fmt::format("published: {}\n", fmt::join(remarks.sources, "; ")));
+  if (std::string failures = remarks.failures.ToText(); !failures.empty())
+    section.remarks.push_back(std::move(failures));
+  return section;
 }
 
 }  // namespace
 
-std::string MarkdownReport(const Manifest& manifest, const ReportCells& cells,
-                           const std::string& against) {
-  const Layout layout{.manifest = manifest,
-                      .cells = cells,
-                      .numbers = Present(Numbers(against), manifest, cells),
-                      .calibrated = !FirstLabel(manifest, &Row::calibration).empty(),
-                      .held_out = FirstLabel(manifest, &Row::held_out)};
-  std::string text;
-  for (const std::string& model : ModelsOf(manifest)) {
-    text.append(ModelTable(layout, model)).append("\n");
-    const std::string seeds = SeedTable(manifest, cells, model);
-    if (!seeds.empty()) text.append(seeds).append("\n");
+std::string PublishedText(const Json& metric) {
+  if (!metric.contains("published")) return "";
+  double low = 0;
+  double high = 0;
+  std::string low_text;
+  std::string high_text;
+  for (const Json& value : metric.at("published")) {
+    const std::string printed = value.at("value");
+    double number = 0;
+    std::from_chars(printed.data(), printed.data() + printed.size(), number);
+    if (low_text.empty() || number < low) {
+      low = number;
+      low_text = printed;
+    }
+    if (high_text.empty() || number > high) {
+      high = number;
+      high_text = printed;
+    }
   }
-  for (const Number& number : layout.numbers) text.append(number.meaning);
-  return text;
+  const double measured = metric.at("perplexity");
+  const bool differs = measured < 0.99 * low || measured > 1.01 * high;
+  return low_text + (low == high ? "" : " to " + high_text) + (differs ? " ≠" : "");
+}
+
+std::vector<std::string> PublishedSources(const Json& metric) {
+  std::vector<std::string> sources;
+  if (!metric.contains("published")) return sources;
+  for (const Json& value : metric.at("published")) {
+    std::string source = fmt::format("{}, {}", value.at("source").get<std::string>(),
+                                     value.at("table").get<std::string>());
+    if (std::find(sources.begin(), sources.end(), source) == sources.end())
+      sources.push_back(std::move(source));
+  }
+  return sources;
+}
+
+ReportTables MakeReportTables(const Manifest& manifest, const ReportCells& cells,
+                              const std::string& against,
+                              const std::optional<ReportLayout>& layout) {
+  if (layout) return MakeGridTables(manifest, cells, *layout);
+  const Layout rows{.manifest = manifest,
+                    .cells = cells,
+                    .numbers = Present(Numbers(against), manifest, cells),
+                    .calibrated = !FirstLabel(manifest, &Row::calibration).empty(),
+                    .held_out = FirstLabel(manifest, &Row::held_out)};
+  ReportTables tables;
+  for (const std::string& model : ModelsOf(manifest)) {
+    tables.sections.push_back(ModelSection(rows, model));
+    if (std::optional<ReportSection> seeds = SeedSection(manifest, cells, model))
+      tables.sections.push_back(std::move(*seeds));
+  }
+  for (const Number& number : rows.numbers) tables.meanings.push_back(number.meaning);
+  return tables;
 }
 
 }  // namespace daq

@@ -1,4 +1,4 @@
-#include "harness/cell_work.h"
+#include "harness/pending.h"
 
 #include <gtest/gtest.h>
 
@@ -12,9 +12,9 @@ namespace daq {
 namespace {
 
 // Three windows of four tokens: fp16, rtn nf4 and rtn nf3, with token metrics or without.
-class CellWorkTest : public testing::Test {
+class PendingTest : public testing::Test {
  protected:
-  CellWorkTest() {
+  PendingTest() {
     WriteTinyCheckpoint(folder_.path() / "model", {});
     WriteText(folder_.path(), "w.json",
               "{\"windows\": [[1, 2, 3, 4], [5, 6, 7, 8], [9, 1, 2, 3]]}");
@@ -30,25 +30,25 @@ class CellWorkTest : public testing::Test {
                            {.data = {}, .results = folder_.path() / "out"});
   }
 
-  static std::vector<const Cell*> CellsFrom(const Workload& work, std::size_t first) {
-    std::vector<const Cell*> cells;
-    for (std::size_t i = first; i < work.cells.size(); ++i) cells.push_back(&work.cells[i]);
-    return cells;
+  // Of the cells from `first` on, all windows.
+  static Forecast ForecastFrom(const Workload& work, std::size_t first) {
+    PendingCells pending;
+    for (std::size_t i = first; i < work.cells.size(); ++i) pending[i] = {{.first = 0, .count = 3}};
+    return ForecastOf(work, RunStage::kEvaluate, pending, 1, 1ULL << 40U);
   }
 
   TemporaryFolder folder_;
 };
 
-TEST_F(CellWorkTest, WithoutTokenMetricsEveryCellIsOnePass) {
+TEST_F(PendingTest, WithoutTokenMetricsEveryCellIsOnePass) {
   const Workload work = Resolve(false);
   const ModelConfig& config = work.models[0]->checkpoint.config();
-  EXPECT_DOUBLE_EQ(EvaluationWorkOf(work, CellsFrom(work, 0)).products,
+  EXPECT_DOUBLE_EQ(ForecastFrom(work, 0).work.products,
                    3 * EvaluationWork(config, 3, 4).products);
-  EXPECT_EQ(ReferenceBytes(work, CellsFrom(work, 0)), 0U);
   for (const Cell& cell : work.cells) EXPECT_EQ(cell.reference, "");
 }
 
-TEST_F(CellWorkTest, ComparedCellsWorkOnTwoHeadsAndShareOneReference) {
+TEST_F(PendingTest, ComparedCellsWorkOnTwoHeadsAndShareOneReference) {
   const Workload work = Resolve(true);
   ASSERT_EQ(work.cells.size(), 3U);
   EXPECT_FALSE(work.cells[0].compared());
@@ -56,15 +56,19 @@ TEST_F(CellWorkTest, ComparedCellsWorkOnTwoHeadsAndShareOneReference) {
   const ModelConfig& config = work.models[0]->checkpoint.config();
   const double pass = EvaluationWork(config, 3, 4).products;
   const double head = HeadWork(config, 3, 4).products;
-  EXPECT_DOUBLE_EQ(EvaluationWorkOf(work, CellsFrom(work, 0)).products, 3 * pass + 2 * head);
+  EXPECT_DOUBLE_EQ(ForecastFrom(work, 0).work.products, 3 * pass + 2 * head);
   // Full precision's cell is done: its blocks run once more, its head is not scored.
-  EXPECT_DOUBLE_EQ(EvaluationWorkOf(work, CellsFrom(work, 1)).products,
+  EXPECT_DOUBLE_EQ(ForecastFrom(work, 1).work.products,
                    2 * (pass + head) + (pass - head));
-  EXPECT_EQ(ReferenceBytes(work, CellsFrom(work, 1)), HiddenStates::Bytes(3, 4, 32));
-  EXPECT_EQ(ReferenceBytes(work, {&work.cells[0]}), 0U);
+  // Beside a saved copy of the states, full precision's, which a cell alone does not need.
+  const Forecast both = ForecastFrom(work, 1);
+  const Forecast plain = ForecastFrom(Resolve(false), 1);
+  EXPECT_EQ(both.scratch_bytes,
+            EvaluationMemory(config, 3, 4, 1, true).states_bytes + HiddenStates::Bytes(3, 4, 32));
+  EXPECT_EQ(plain.scratch_bytes, EvaluationMemory(config, 3, 4, 1, false).states_bytes);
 }
 
-TEST_F(CellWorkTest, CellsWithTokenMetricsAreOthers) {
+TEST_F(PendingTest, CellsWithTokenMetricsAreOthers) {
   const Workload plain = Resolve(false);
   const Workload compared = Resolve(true);
   EXPECT_EQ(plain.arms[1].id, compared.arms[1].id);

@@ -1,0 +1,137 @@
+#include "harness/cell_parts.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "base/error.h"
+#include "base/file.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+std::size_t Size(Index count) { return static_cast<std::size_t>(count); }
+
+Json ToJson(const CellPart& part) {
+  return {{"first", part.range.first},
+          {"windows", part.range.count},
+          {"losses", part.scores.losses},
+          {"token_losses", part.scores.token_losses},
+          {"token_kl", part.scores.token_kl},
+          {"top1_agreements", part.scores.top1_agreements},
+          {"seconds", part.seconds},
+          {"peak_rss_bytes", part.peak_rss_bytes}};
+}
+
+// Whether an array has the same number of entries for each of the windows.
+bool Divides(std::size_t entries, Index windows) { return entries % Size(windows) == 0; }
+
+CellPart FromJson(const Json& json) {
+  CellPart part;
+  part.range = {.first = json.at("first"), .count = json.at("windows")};
+  part.scores.losses = json.at("losses").get<std::vector<double>>();
+  part.scores.token_losses = json.at("token_losses").get<std::vector<float>>();
+  part.scores.token_kl = json.at("token_kl").get<std::vector<float>>();
+  part.scores.top1_agreements = json.at("top1_agreements").get<std::vector<Index>>();
+  part.seconds = json.at("seconds");
+  part.peak_rss_bytes = json.at("peak_rss_bytes");
+  const std::size_t agreements = part.scores.top1_agreements.size();
+  if (part.range.first < 0 || part.range.count < 1 ||
+      part.scores.losses.size() != Size(part.range.count) ||
+      !Divides(part.scores.token_losses.size(), part.range.count) ||
+      !Divides(part.scores.token_kl.size(), part.range.count) ||
+      (agreements != 0 && agreements != Size(part.range.count)))
+    throw InputError("lengths do not agree");
+  return part;
+}
+
+CellPart ReadPart(const std::filesystem::path& file) {
+  try {
+    return FromJson(Json::from_cbor(ReadFile(file)));
+  } catch (const std::exception& error) {
+    throw InputError({file.string()},
+                     fmt::format("this part of a cell is damaged ({}): delete it and run its shard "
+                                 "again",
+                                 error.what()));
+  }
+}
+
+// The entries of one window.
+template <typename Number>
+void AppendWindow(const std::vector<Number>& from, const WindowRange& range, Index window,
+                  std::vector<Number>* to) {
+  const std::size_t each = from.size() / Size(range.count);
+  const auto begin =
+      from.begin() + static_cast<std::ptrdiff_t>(each * Size(window - range.first));
+  to->insert(to->end(), begin, begin + static_cast<std::ptrdiff_t>(each));
+}
+
+// The part that has a window; null if none has.
+const CellPart* PartWith(const std::vector<CellPart>& parts, Index window) {
+  const auto found = std::find_if(parts.begin(), parts.end(), [&](const CellPart& part) {
+    return part.range.first <= window && window < part.range.end();
+  });
+  return found == parts.end() ? nullptr : &*found;
+}
+
+}  // namespace
+
+void CellParts::Write(const std::string& cell, const CellPart& part) const {
+  const std::vector<std::uint8_t> bytes = Json::to_cbor(ToJson(part));
+  WriteFileAtomically(
+      folder_ / cell / fmt::format("{}-{}.part", part.range.first, part.range.end()),
+      {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+}
+
+std::vector<CellPart> CellParts::Read(const std::string& cell) const {
+  std::vector<CellPart> parts;
+  std::error_code none;  // no folder: no parts
+  for (const auto& entry : std::filesystem::directory_iterator(folder_ / cell, none)) {
+    if (entry.path().extension() == ".part") parts.push_back(ReadPart(entry.path()));
+  }
+  std::sort(parts.begin(), parts.end(), [](const CellPart& a, const CellPart& b) {
+    return a.range.first != b.range.first ? a.range.first < b.range.first
+                                          : a.range.count < b.range.count;
+  });
+  return parts;
+}
+
+void CellParts::Remove(const std::string& cell) const {
+  std::filesystem::remove_all(folder_ / cell);
+}
+
+std::vector<WindowRange> MissingWindows(const std::vector<CellPart>& parts, WindowRange wanted) {
+  std::vector<WindowRange> missing;
+  for (Index window = wanted.first; window < wanted.end(); ++window) {
+    if (PartWith(parts, window) != nullptr) continue;
+    if (!missing.empty() && missing.back().end() == window)
+      ++missing.back().count;
+    else
+      missing.push_back({.first = window, .count = 1});
+  }
+  return missing;
+}
+
+std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts, Index windows) {
+  CellPart whole;
+  whole.range = {.first = 0, .count = windows};
+  for (const CellPart& part : parts) {
+    whole.seconds += part.seconds;
+    whole.peak_rss_bytes = std::max(whole.peak_rss_bytes, part.peak_rss_bytes);
+  }
+  for (Index window = 0; window < windows; ++window) {
+    const CellPart* part = PartWith(parts, window);
+    if (part == nullptr) return std::nullopt;
+    const WindowScores& from = part->scores;
+    AppendWindow(from.losses, part->range, window, &whole.scores.losses);
+    AppendWindow(from.token_losses, part->range, window, &whole.scores.token_losses);
+    AppendWindow(from.token_kl, part->range, window, &whole.scores.token_kl);
+    AppendWindow(from.top1_agreements, part->range, window, &whole.scores.top1_agreements);
+  }
+  return whole;
+}
+
+}  // namespace daq

@@ -1,0 +1,15 @@
+#pragma once
+#include "harness/experiment.h"
+#include "harness/report_cells.h"
+#include "harness/report_tables.h"
+
+namespace daq {
+
+// The numbers arranged as a layout says. Full precision has no format, granularity or calibration:
+// where those make columns, its number stands in every column of its evaluation. Numbers in bold
+// are the best of one column, model and evaluation, full precision aside, and those that the paired
+// bootstrap does not tell from it. Throws InputError as MakeReportTables does.
+ReportTables MakeGridTables(const Manifest& manifest, const ReportCells& cells,
+                            const ReportLayout& layout);
+
+}  // namespace daq

@@ -1,0 +1,41 @@
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "harness/experiment.h"
+#include "harness/report_cells.h"
+#include "harness/text_table.h"
+
+namespace daq {
+
+// One table of a report.
+struct ReportSection {
+  std::string heading = {};  // a model's; empty where the table belongs to the one before
+  std::string caption = {};
+  TextTable table = {};
+  std::vector<std::string> remarks = {};  // below it, a line each
+};
+
+// What a report says in tables, for any language to write.
+struct ReportTables {
+  std::vector<ReportSection> sections;
+  std::vector<std::string> meanings = {};  // of the numbers, a line each
+};
+
+// A table for each model, one row a recipe; beside tables whose rows differ in their calibration's
+// seed alone, their means and spreads. With a layout, a table for each model in that arrangement
+// (or one for all, if the model is a row or column) instead. Throws InputError for a layout that
+// puts two results in one place, or two protocols in one column.
+ReportTables MakeReportTables(const Manifest& manifest, const ReportCells& cells,
+                              const std::string& against,
+                              const std::optional<ReportLayout>& layout);
+
+// "5.68", "5.96 to 6.00" where sources differ; with " \u2260" behind where a measured perplexity lies
+// more than 1 % outside. Empty without published values.
+std::string PublishedText(const nlohmann::ordered_json& metric);
+
+// "OmniQuant paper (arXiv 2308.13137 v3), Table 1", each once; empty without published values.
+std::vector<std::string> PublishedSources(const nlohmann::ordered_json& metric);
+
+}  // namespace daq

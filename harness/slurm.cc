@@ -1,0 +1,236 @@
+#include "harness/slurm.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string_view>
+#include <vector>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "harness/machine_rates.h"
+#include "harness/pending.h"
+#include "harness/progress.h"
+
+namespace daq {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr double kMebibyte = 1024 * 1024;
+
+// In single quotes for the shell.
+std::string Quoted(const std::string& word) {
+  std::string quoted = "'";
+  for (const char c : word) quoted += c == '\'' ? std::string("'\\''") : std::string(1, c);
+  return quoted + "'";
+}
+
+fs::path FolderOf(const ExperimentFile& experiment, const fs::path& results) {
+  return fs::absolute(ExperimentFolder(experiment, results)) / "slurm";
+}
+
+// The tasks of an array with something to do, and what the largest of them needs.
+struct JobArray {
+  RunStage stage;
+  std::vector<Index> tasks = {};
+  double seconds = 0;
+  std::uint64_t memory_bytes = 0;
+};
+
+JobArray ArrayOf(const Workload& work, RunStage stage, Index tasks, const RunOptions& options,
+                 const MachineRates& rates, const fs::path& folder) {
+  JobArray array{.stage = stage};
+  for (Index task = 1; task <= tasks; ++task) {
+    const Share share = ShareOf(work, stage, {.index = task, .count = tasks});
+    const PendingCells pending = FindPending(work, share, folder);
+    if (pending.empty()) continue;
+    const Forecast forecast =
+        ForecastOf(work, stage, pending, options.threads, options.memory_budget_bytes);
+    array.tasks.push_back(task);
+    array.seconds = std::max(array.seconds, rates.Seconds(forecast.work));
+    array.memory_bytes = std::max(array.memory_bytes, forecast.memory_bytes);
+  }
+  return array;
+}
+
+std::string_view NameOf(RunStage stage) {
+  return stage == RunStage::kQuantize ? "quantize" : "evaluate";
+}
+
+// What the forecast's errors and a slower machine may add.
+Index Minutes(double seconds) { return 10 + static_cast<Index>(std::ceil(2 * seconds / 60)); }
+
+Index Mebibytes(std::uint64_t bytes) {
+  return 512 + static_cast<Index>(std::ceil(1.25 * static_cast<double>(bytes) / kMebibyte));
+}
+
+// Writes the scripts of one experiment.
+class Scripts {
+ public:
+  Scripts(const ExperimentFile& experiment, const RunOptions& options, Index tasks)
+      : experiment_(experiment),
+        options_(options),
+        tasks_(tasks),
+        folder_(FolderOf(experiment, options.results)) {}
+
+  void WriteArray(const JobArray& array) const {
+    WriteFileAtomically(
+        folder_ / fmt::format("{}.sh", NameOf(array.stage)),
+        Header(NameOf(array.stage), array,
+               fmt::format("#SBATCH --array={}\n", fmt::join(array.tasks, ","))) +
+            Body(fmt::format("{} --stage {} --shard \"$SLURM_ARRAY_TASK_ID/{}\" --quiet",
+                             Command("run"), NameOf(array.stage), tasks_)));
+  }
+
+  // Joins what tasks that ended at the same moment each left to the other, and prints.
+  void WriteReport(const JobArray& evaluate) const {
+    const std::string report =
+        fmt::format("{} report {} --results {}", Quoted(Program()),
+                    Quoted(fs::absolute(experiment_.path).string()), Quoted(Results()));
+    WriteFileAtomically(
+        folder_ / "report.sh",
+        Header("report", evaluate, "") +
+            Body(fmt::format("{} --stage evaluate --quiet", Command("run")),
+                 fmt::format("{} --format html > {}\n", report,
+                             Quoted((folder_.parent_path() / "report.html").string()))));
+  }
+
+  // `arrays`: those that have tasks, in order.
+  void WriteSubmit(const std::vector<const JobArray*>& arrays) const {
+    std::string text = fmt::format(
+        "#!/bin/bash\n"
+        "# Submits the jobs of {0}; options for sbatch may follow, such as --partition=long.\n"
+        "set -euo pipefail\n"
+        "cd \"$(dirname \"$0\")\"\n"
+        "queued=$(squeue --noheader --format=%A --name={1}-quantize,{1}-evaluate,{1}-report)\n"
+        "if [[ -n $queued ]]; then\n"
+        "  echo \"jobs of this experiment are still queued:\" $queued >&2\n"
+        "  exit 2\n"
+        "fi\n"
+        "submit() {{ sbatch --parsable --kill-on-invalid-dep=yes \"$@\"; }}\n",
+        experiment_.path.filename().string(), JobName());
+    std::string after;
+    const auto add = [&](std::string_view name) {
+      text += fmt::format("{0}=$(submit{1} \"$@\" {0}.sh)\necho \"{0}: job ${0}\"\n", name, after);
+      after = fmt::format(" --dependency=afterok:${}", name);
+    };
+    for (const JobArray* array : arrays) add(NameOf(array->stage));
+    add("report");
+    const fs::path file = folder_ / "submit.sh";
+    WriteFileAtomically(file, text);
+    fs::permissions(file, fs::perms::owner_exec, fs::perm_options::add);
+  }
+
+ private:
+  std::string JobName() const { return "daq-" + experiment_.name; }
+  std::string Results() const { return fs::absolute(options_.results).string(); }
+  static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
+
+  std::string Command(std::string_view command) const {
+    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}",
+                       Quoted(Program()), command,
+                       Quoted(fs::absolute(experiment_.path).string()), Quoted(Results()),
+                       Quoted(fs::absolute(options_.data.front()).string()), options_.threads,
+                       options_.memory_budget_bytes);
+  }
+
+  std::string Header(std::string_view name, const JobArray& array, std::string_view more) const {
+    const Index minutes = Minutes(array.seconds);
+    return fmt::format(
+        "#!/bin/bash\n"
+        "#SBATCH --job-name={}-{}\n"
+        "{}"
+        "#SBATCH --cpus-per-task={}\n"
+        "#SBATCH --mem={}M\n"
+        "#SBATCH --time={:02}:{:02}:00\n"
+        "#SBATCH --requeue\n"
+        "#SBATCH --signal=B:USR1@120\n"
+        "#SBATCH --open-mode=append\n"
+        "#SBATCH --chdir={}\n"
+        "#SBATCH --output={}\n",
+        JobName(), name, more, options_.threads, Mebibytes(array.memory_bytes), minutes / 60,
+        minutes % 60, fs::current_path().string(),
+        (folder_ / fmt::format("{}{}.log", name, more.empty() ? "" : "-%a")).string());
+  }
+
+  // Runs the program so that signals reach it. Before the time limit (USR1) it stops cleanly and
+  // the task is queued again; cancelled (TERM), it only stops. A cell that failed is in the
+  // results, and must not keep back the jobs that depend on this one.
+  static std::string Body(std::string_view command, std::string_view then = "") {
+    return fmt::format(
+        "\n"
+        "requeue=\n"
+        "stop() {{ kill -TERM \"$child\" 2>/dev/null; }}\n"
+        "trap 'requeue=yes; stop' USR1\n"
+        "trap stop TERM\n"
+        "{} &\n"
+        "child=$!\n"
+        "wait \"$child\"\n"
+        "code=$?\n"
+        "while kill -0 \"$child\" 2>/dev/null; do\n"
+        "  wait \"$child\"\n"
+        "  code=$?\n"
+        "done\n"
+        "if [[ $code -eq 130 && -n $requeue ]]; then\n"
+        "  echo \"stopped before the time limit; queued again\"\n"
+        "  scontrol requeue \"$SLURM_JOB_ID\"\n"
+        "  exit 0\n"
+        "fi\n"
+        "[[ $code -eq 1 ]] && code=0\n"
+        "[[ $code -ne 0 ]] && exit \"$code\"\n"
+        "{}"
+        "exit 0\n",
+        command, then);
+  }
+
+  const ExperimentFile& experiment_;
+  const RunOptions& options_;
+  Index tasks_;
+  fs::path folder_;
+};
+
+std::string Describe(const JobArray& array) {
+  if (array.tasks.empty()) return fmt::format("{}: nothing left to do\n", NameOf(array.stage));
+  return fmt::format("{}: {} {}, each about {} or less, {} MiB\n", NameOf(array.stage),
+                     array.tasks.size(), array.tasks.size() == 1 ? "task" : "tasks",
+                     FormatSeconds(array.seconds), Mebibytes(array.memory_bytes));
+}
+
+}  // namespace
+
+fs::path SubmitScript(const ExperimentFile& experiment, const fs::path& results) {
+  return FolderOf(experiment, results) / "submit.sh";
+}
+
+std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions& options,
+                              Index tasks) {
+  DAQ_CHECK(tasks >= 1, "an array has a task");
+  const Workload work =
+      ResolveWorkload(experiment, {.data = options.data, .results = options.results});
+  RefuseProblems(work);
+  const fs::path results_folder = ExperimentFolder(experiment, options.results);
+  ThreadPool pool(options.threads);
+  const MachineRates rates = KeptRates(RatesFile(), &pool);
+  const auto array = [&](RunStage stage) {
+    return ArrayOf(work, stage, tasks, options, rates, results_folder);
+  };
+  const JobArray quantize = array(RunStage::kQuantize);
+  const JobArray evaluate = array(RunStage::kEvaluate);
+  const Scripts scripts(experiment, options, tasks);
+  std::vector<const JobArray*> needed;
+  for (const JobArray* part : {&quantize, &evaluate}) {
+    if (part->tasks.empty()) continue;
+    scripts.WriteArray(*part);
+    needed.push_back(part);
+  }
+  scripts.WriteReport(evaluate);
+  scripts.WriteSubmit(needed);
+  return Describe(quantize) + Describe(evaluate) +
+         fmt::format("{} submits them, with the time and memory of the largest task\n",
+                     SubmitScript(experiment, options.results).string());
+}
+
+}  // namespace daq

@@ -1,0 +1,77 @@
+#include "harness/cell_parts.h"
+
+#include <gtest/gtest.h>
+
+#include "base/file.h"
+#include "tests/support/input_error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+namespace {
+
+// Windows whose scores tell which they are, of three tokens each.
+CellPart PartOf(Index first, Index count) {
+  CellPart part{.range = {.first = first, .count = count},
+                .scores = {},
+                .seconds = 2,
+                .peak_rss_bytes = 7};
+  for (Index window = first; window < first + count; ++window) {
+    const auto value = static_cast<double>(window);
+    part.scores.losses.push_back(value + 0.1);  // no short decimal, no float
+    part.scores.top1_agreements.push_back(10 + window);
+    for (int token = 0; token < 3; ++token) {
+      part.scores.token_losses.push_back(static_cast<float>(value + 0.01 * token));
+      part.scores.token_kl.push_back(static_cast<float>(value - 0.01 * token));
+    }
+  }
+  return part;
+}
+
+class CellPartsTest : public testing::Test {
+ protected:
+  TemporaryFolder folder_;
+  CellParts parts_{folder_.path()};
+};
+
+TEST_F(CellPartsTest, PartsOfAnyCuttingJoinToTheSameBits) {
+  const CellPart whole = PartOf(0, 8);
+  for (const std::vector<WindowRange>& cutting : std::vector<std::vector<WindowRange>>{
+           {{0, 8}}, {{0, 3}, {3, 5}}, {{5, 3}, {0, 5}}, {{0, 6}, {2, 6}}, {{7, 1}, {0, 1}, {1, 6}}}) {
+    for (const WindowRange& range : cutting) parts_.Write("cell", PartOf(range.first, range.count));
+    const std::optional<CellPart> joined = JoinParts(parts_.Read("cell"), 8);
+    ASSERT_TRUE(joined);
+    EXPECT_EQ(joined->scores.losses, whole.scores.losses);
+    EXPECT_EQ(joined->scores.token_losses, whole.scores.token_losses);
+    EXPECT_EQ(joined->scores.token_kl, whole.scores.token_kl);
+    EXPECT_EQ(joined->scores.top1_agreements, whole.scores.top1_agreements);
+    EXPECT_EQ(joined->seconds, 2.0 * static_cast<double>(cutting.size()));
+    EXPECT_EQ(joined->peak_rss_bytes, 7U);
+    parts_.Remove("cell");
+  }
+  EXPECT_TRUE(parts_.Read("cell").empty());
+}
+
+TEST_F(CellPartsTest, SaysWhatIsMissing) {
+  EXPECT_EQ(MissingWindows({}, {.first = 2, .count = 3}),
+            (std::vector<WindowRange>{{.first = 2, .count = 3}}));
+  const std::vector<CellPart> parts = {PartOf(1, 2), PartOf(5, 1)};
+  EXPECT_EQ(MissingWindows(parts, {.first = 0, .count = 8}),
+            (std::vector<WindowRange>{{0, 1}, {3, 2}, {6, 2}}));
+  EXPECT_TRUE(MissingWindows(parts, {.first = 1, .count = 2}).empty());
+  EXPECT_FALSE(JoinParts(parts, 8));
+}
+
+TEST_F(CellPartsTest, DamagedPartsAreNamed) {
+  parts_.Write("cell", PartOf(0, 2));
+  const auto file = folder_.path() / "parts/cell/0-2.part";
+  const std::string good = ReadFile(file);
+  for (const std::string& bad : {std::string(), good.substr(0, good.size() / 2), "x" + good}) {
+    WriteFileAtomically(file, bad);
+    const std::string message = InputErrorOf(folder_.path(), [&] { parts_.Read("cell"); });
+    EXPECT_NE(message.find("0-2.part: this part of a cell is damaged"), std::string::npos)
+        << message;
+  }
+}
+
+}  // namespace
+}  // namespace daq

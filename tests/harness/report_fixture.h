@@ -1,0 +1,70 @@
+#pragma once
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/file.h"
+#include "harness/cell_store.h"
+#include "harness/report_cells.h"
+#include "methods/registry.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+
+// Made-up cells of one model and evaluation.
+class ReportCellsTest : public testing::Test {
+ protected:
+  ReportCellsTest() { manifest_.columns = {{.title = "text", .protocol = "ids"}}; }
+
+  // Adds a row and its cell; the row's number.
+  std::size_t Add(const std::string& method, const std::string& format, const std::vector<double>& losses,
+                  const std::string& calibration = "",
+                  const std::optional<CalibrationRecord>& record = {}) {
+    CellRecord cell;
+    cell.id = "cell-" + std::to_string(manifest_.rows.size());
+    cell.model_dtype = "F16";
+    cell.recipe.method = method;
+    cell.recipe.full_precision = method == "fp16";
+    if (!cell.recipe.full_precision) {
+      const std::string book = format.substr(0, format.find('-'));
+      cell.recipe = MakeRecipe(*FindPreset(method), {.codebook = *FindCodebook(book, false),
+                                                     .symmetric = book == format});
+    }
+    cell.calibration = record;
+    cell.evaluation.name = "text";
+    cell.evaluation.window_losses = losses;
+    CellStore(folder_.path()).Write(cell);
+    manifest_.rows.push_back({.model = "model",
+                              .method = method,
+                              .format = format,
+                              .granularity = cell.recipe.full_precision ? "none" : "channel",
+                              .full_precision = cell.recipe.full_precision,
+                              .calibration = calibration,
+                              .held_out = "",
+                              .cells = {cell.id}});
+    return manifest_.rows.size() - 1;
+  }
+
+  nlohmann::ordered_json Metric(std::size_t row, const std::string& against = "") const {
+    return ReportCells(manifest_, folder_.path(), against).Find(row, 0)->metric;
+  }
+
+  // kFp plus `loss` nats in every window, and a little that differs between pairs of windows.
+  static std::vector<double> Worse(double loss, double ripple = 0) {
+    std::vector<double> losses = kFp;
+    for (std::size_t w = 0; w < losses.size(); ++w)
+      losses[w] += loss + (w % 4 < 2 ? ripple : -ripple);
+    return losses;
+  }
+
+  inline static const std::vector<double> kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
+  TemporaryFolder folder_;
+  Manifest manifest_;
+  ExperimentFile experiment_ = {
+      .name = "made-up", .path = "", .memory_budget_bytes = {}, .points = {}};
+};
+
+}  // namespace daq

@@ -1,0 +1,149 @@
+// Shards of one experiment: whatever order they run in and whatever is killed, the table is that of
+// a run in one piece.
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "tests/harness/program_fixture.h"
+
+namespace daq {
+namespace {
+
+namespace fs = std::filesystem;
+
+class ShardProgramTest : public ProgramTest {
+ protected:
+  ShardProgramTest() {
+    WriteConfig(R"(model: model
+calibration: {protocol: ids, file: windows.json, windows: 2}
+evaluate:
+  - {protocol: ids, name: tokens, file: windows.json, token_metrics: true}
+  - {protocol: ids, file: windows.json}
+recipes:
+  - fp16
+  - {method: rtn, format: nf4}
+  - {method: gptq, format: int3}
+  - {method: daq, format: nf3}
+)");
+  }
+
+  ProgramResult Shard(const std::string& shard, const std::string& stage = "all",
+                      int kill_after_ms = -1) const {
+    return Run({config(), "--threads", "1", "--save-seconds", "0", "--stage", stage, "--shard",
+                shard},
+               "results", kill_after_ms);
+  }
+
+  std::string Table(const std::string& results = "results") const {
+    return Run({"report", config()}, results).output;
+  }
+
+  // The table of a run in one piece.
+  std::string Expected() const { return Run({config()}, "undisturbed").output; }
+
+  // Whether nothing but finished cells is left.
+  void ExpectNoLeftovers() const {
+    EXPECT_TRUE(fs::is_empty(folder_.path() / "results/test/work"));
+    const fs::path parts = folder_.path() / "results/test/parts";
+    EXPECT_TRUE(!fs::exists(parts) || fs::is_empty(parts));
+  }
+};
+
+TEST_F(ShardProgramTest, ShardsOfArmsGiveTheSameTable) {
+  const std::string expected = Expected();
+  for (const char* shard : {"3/3", "1/3", "2/3"}) {
+    const ProgramResult run = Shard(shard);
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    EXPECT_EQ(run.output, "") << "the other shards' cells are not there";
+  }
+  EXPECT_EQ(Table(), expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+  ExpectNoLeftovers();
+}
+
+TEST_F(ShardProgramTest, StagesCutAnywhereGiveTheSameTable) {
+  const std::string expected = Expected();
+  for (const char* shard : {"2/2", "1/2"}) EXPECT_EQ(Shard(shard, "quantize").exit_code, 0);
+  for (const char* shard : {"4/5", "2/5", "1/5", "5/5", "3/5"}) {
+    const ProgramResult run = Shard(shard, "evaluate");
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+  }
+  EXPECT_EQ(Table(), expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+  ExpectNoLeftovers();
+  // Nothing is left for anyone.
+  EXPECT_NE(Shard("1/2", "quantize").errors.find("0 cells quantised"), std::string::npos);
+  EXPECT_NE(Shard("2/5", "evaluate").errors.find("0 cells computed"), std::string::npos);
+}
+
+TEST_F(ShardProgramTest, ShardsAtTheSameTimeGiveTheSameTable) {
+  const std::string expected = Expected();
+  std::vector<std::future<ProgramResult>> runs;
+  for (const char* shard : {"1/4", "2/4", "3/4", "4/4", "1/3", "2/3", "3/3"})
+    runs.push_back(std::async(std::launch::async, [=, this] { return Shard(shard); }));
+  for (std::future<ProgramResult>& run : runs) {
+    const ProgramResult result = run.get();
+    EXPECT_EQ(result.exit_code, 0) << result.errors;
+  }
+  EXPECT_EQ(Table(), expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+}
+
+TEST_F(ShardProgramTest, EvaluationWaitsForQuantisedModels) {
+  const ProgramResult early = Shard("2/2", "evaluate");
+  EXPECT_EQ(early.exit_code, 1);
+  EXPECT_NE(early.errors.find("not evaluated: the models are not quantised yet (--stage quantize)"),
+            std::string::npos)
+      << early.errors;
+  for (const char* stage : {"quantize", "evaluate"}) {
+    for (const char* shard : {"1/2", "2/2"}) EXPECT_EQ(Shard(shard, stage).exit_code, 0);
+  }
+  EXPECT_EQ(Table(), Expected());
+}
+
+TEST_F(ShardProgramTest, KilledShardsGoOnAndARunOfEverythingTakesTheirParts) {
+  const std::string expected = Expected();
+  int kills = 0;
+  for (const char* stage : {"quantize", "evaluate"}) {
+    for (const char* shard : {"1/3", "2/3", "3/3"}) {
+      if (std::string(stage) == "evaluate" && std::string(shard) == "2/3") continue;
+      ProgramResult run;
+      for (int milliseconds = 1; run.exit_code != 0; milliseconds += 4, ++kills) {
+        ASSERT_LT(milliseconds, 60000);
+        run = Shard(shard, stage, milliseconds);
+      }
+    }
+  }
+  EXPECT_GE(kills, 10);
+  // What no shard did, in one piece.
+  const ProgramResult rest = Run({config()});
+  EXPECT_EQ(rest.exit_code, 0) << rest.errors;
+  EXPECT_EQ(rest.output, expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+  ExpectNoLeftovers();
+}
+
+TEST_F(ShardProgramTest, AWholeRunKeepsShardsAway) {
+  // A model is quantised and evaluated while the lock is tried.
+  WriteWindows(/*count=*/90, /*tokens=*/128);
+  auto whole = std::async(std::launch::async, [this] { return Run({config(), "--threads", "1"}); });
+  std::string refusal;
+  while (whole.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) {
+    const ProgramResult run = Shard("1/2");
+    if (run.exit_code == 2) refusal = run.errors;
+  }
+  EXPECT_EQ(whole.get().exit_code, 0);
+  EXPECT_NE(refusal.find("a daq-bench without --shard is running this experiment here"),
+            std::string::npos);
+}
+
+TEST_F(ShardProgramTest, WrongShardsAreRefused) {
+  const ProgramResult run = Shard("3/2");
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_EQ(run.errors,
+            "--shard: value: expected I/N with 1 <= I <= N, such as 2/4, found \"3/2\"\n");
+  EXPECT_EQ(Shard("1/2", "report").exit_code, 2);
+}
+
+}  // namespace
+}  // namespace daq

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+"""Runs an experiment through `daq-bench slurm` on a real Slurm: every table must be that of a run in one piece.
+
+    slurm_test.py DAQ_BENCH CONFIG [DATA_FOLDER]
+
+Skips, with exit code 77, where there is no Slurm. The cases: an undisturbed run; a node lost in the middle; a task requeued
+by hand and one stopped by its time limit; resubmitting, which has nothing to do.
+"""
+
+import os
+import pathlib
+import re
+import subprocess
+import sys
+import tempfile
+import time
+
+import one_machine_slurm
+
+TASKS = 4
+
+
+class Case:
+    def __init__(self, slurm, program: str, config: pathlib.Path, results: pathlib.Path):
+        self.slurm = slurm
+        self.program = program
+        self.config = config
+        self.results = results
+        self.folder = results / config.stem
+
+    def daq_bench(self, *arguments: str) -> str:
+        run = subprocess.run([self.program, *arguments, "--results", str(self.results)], env=self.slurm.environment, capture_output=True,
+                             text=True)
+        if run.returncode != 0:
+            raise RuntimeError(f"daq-bench {' '.join(arguments)}: exit code {run.returncode}\n{run.stdout}{run.stderr}")
+        return run.stdout
+
+    def submit(self) -> dict[str, str]:
+        """Job ids by the stage's name."""
+        text = self.daq_bench("slurm", str(self.config), "--tasks", str(TASKS), "--threads", "1", "--memory-budget", "2GiB", "--submit")
+        return dict(re.findall(r"^(\w+): job (\d+)$", text, re.MULTILINE))
+
+    def states(self) -> list[tuple[str, str]]:
+        """State and node of every job that is still queued or running."""
+        lines = self.slurm.output("squeue", "--noheader", "--array", "--format=%T %N").splitlines()
+        return [tuple((line + " ").split(" ")[:2]) for line in lines]
+
+    def wait(self, seconds: float = 240) -> None:
+        self.slurm.wait_for(lambda: not self.states(), seconds, "empty queue")
+
+    def table(self) -> str:
+        return self.daq_bench("report", str(self.config))
+
+    def logs(self) -> str:
+        return "".join(f"== {file.name}\n{file.read_text()}" for file in sorted((self.folder / "slurm").glob("*.log")))
+
+    def check(self, expected: str) -> None:
+        table = self.table()
+        if table != expected:
+            sys.exit(f"{self.results.name}: another table\n{table}\nexpected\n{expected}\n{self.logs()}")
+        work = self.folder / "work"
+        if work.exists() and any(work.iterdir()):
+            sys.exit(f"{self.results.name}: left behind: {sorted(work.iterdir())}")
+        print(f"{self.results.name}: the same table", flush=True)
+
+
+def undisturbed(case: Case) -> None:
+    jobs = case.submit()
+    assert set(jobs) == {"quantize", "evaluate", "report"}, jobs
+    case.wait()
+    assert (case.folder / "report.html").read_text().startswith("<!DOCTYPE html>"), case.logs()
+    jobs = case.submit()  # again: only the report
+    assert set(jobs) == {"report"}, jobs
+    case.wait()
+
+
+def lost_node(case: Case) -> None:
+    case.submit()
+    case.slurm.wait_for(lambda: ("RUNNING", "n2") in case.states(), 60, "task on n2")
+    time.sleep(0.3)
+    case.slurm.lose_node("n2")
+    # Once the controller has missed it, its task is queued again, for n1.
+    case.slurm.wait_for(lambda: ("RUNNING", "n2") not in case.states(), 90, "notice of the lost node")
+    case.wait()
+    case.slurm.start_node("n2")
+
+
+def requeued(case: Case) -> None:
+    case.submit()
+    case.slurm.wait_for(lambda: any(state == "RUNNING" for state, _ in case.states()), 60, "running task")
+    running = case.slurm.output("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A").split()
+    case.slurm.output("scontrol", "requeue", running[0])
+    case.wait()
+
+
+def stopped_by_limit(case: Case) -> None:
+    """Slurm's signal before the limit, sent by hand: limits are whole minutes."""
+    case.submit()
+    case.slurm.wait_for(lambda: any(state == "RUNNING" for state, _ in case.states()), 60, "running task")
+    time.sleep(0.3)
+    running = case.slurm.output("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A").split()
+    for job in running:
+        subprocess.run(["scancel", "--batch", "--signal=USR1", job], env=case.slurm.environment, check=True)
+    case.wait()
+    if "queued again" not in case.logs():
+        sys.exit(f"no task was stopped and queued again\n{case.logs()}")
+
+
+def main() -> None:
+    reason = one_machine_slurm.missing()
+    if reason:
+        print(f"skipped: {reason}")
+        sys.exit(77)
+    program, config = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
+    if len(sys.argv) > 3:
+        os.environ["DAQ_BENCH_DATA"] = sys.argv[3]
+    with tempfile.TemporaryDirectory(prefix="daq-slurm-") as name:
+        scratch = pathlib.Path(name)
+        slurm = one_machine_slurm.Slurm(scratch / "slurm")
+        try:
+            slurm.start()
+            alone = Case(slurm, program, config, scratch / "one piece")
+            alone.daq_bench("run", str(config), "--quiet")
+            expected = alone.table()
+            for run in (undisturbed, requeued, stopped_by_limit, lost_node):
+                case = Case(slurm, program, config, scratch / run.__name__)
+                run(case)
+                case.check(expected)
+        finally:
+            slurm.stop()
+
+
+if __name__ == "__main__":
+    main()
