@@ -112,13 +112,16 @@ class Scripts {
         "fi\n"
         "submit() {{ sbatch --parsable --kill-on-invalid-dep=yes \"$@\"; }}\n",
         experiment_.path.filename().string(), JobName());
+    // Task by task: of a whole array Slurm remembers the exit code of a task that has run again
+    // since, and then never starts what depends on it.
     std::string after;
-    const auto add = [&](std::string_view name) {
+    const auto add = [&](std::string_view name, const std::vector<Index>& tasks) {
       text += fmt::format("{0}=$(submit{1} \"$@\" {0}.sh)\necho \"{0}: job ${0}\"\n", name, after);
-      after = fmt::format(" --dependency=afterok:${}", name);
+      after = " --dependency=afterok";
+      for (const Index task : tasks) after += fmt::format(":${{{}}}_{}", name, task);
     };
-    for (const JobArray* array : arrays) add(NameOf(array->stage));
-    add("report");
+    for (const JobArray* array : arrays) add(NameOf(array->stage), array->tasks);
+    add("report", {});
     const fs::path file = folder_ / "submit.sh";
     WriteFileAtomically(file, text);
     fs::permissions(file, fs::perms::owner_exec, fs::perm_options::add);
@@ -130,7 +133,7 @@ class Scripts {
   static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
 
   std::string Command(std::string_view command) const {
-    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}",
+    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}B",
                        Quoted(Program()), command,
                        Quoted(fs::absolute(experiment_.path).string()), Quoted(Results()),
                        Quoted(fs::absolute(options_.data.front()).string()), options_.threads,
@@ -156,14 +159,16 @@ class Scripts {
         (folder_ / fmt::format("{}{}.log", name, more.empty() ? "" : "-%a")).string());
   }
 
-  // Runs the program so that signals reach it. Before the time limit (USR1) it stops cleanly and
-  // the task is queued again; cancelled (TERM), it only stops. A cell that failed is in the
-  // results, and must not keep back the jobs that depend on this one.
+  // Runs the program so that one signal reaches it; a second would end it at once. Before the time
+  // limit (USR1) it stops cleanly and the task is queued again; cancelled or requeued by others
+  // (TERM), it only stops. Exit code 0 wherever others may go on, also after cells that failed,
+  // which are recorded. An array's last task has the array's own number as its job's, so both are named.
   static std::string Body(std::string_view command, std::string_view then = "") {
     return fmt::format(
         "\n"
         "requeue=\n"
-        "stop() {{ kill -TERM \"$child\" 2>/dev/null; }}\n"
+        "stopping=\n"
+        "stop() {{ [[ -z $stopping ]] && kill -TERM \"$child\" 2>/dev/null; stopping=yes; }}\n"
         "trap 'requeue=yes; stop' USR1\n"
         "trap stop TERM\n"
         "{} &\n"
@@ -174,9 +179,11 @@ class Scripts {
         "  wait \"$child\"\n"
         "  code=$?\n"
         "done\n"
-        "if [[ $code -eq 130 && -n $requeue ]]; then\n"
-        "  echo \"stopped before the time limit; queued again\"\n"
-        "  scontrol requeue \"$SLURM_JOB_ID\"\n"
+        "if [[ $code -eq 130 ]]; then\n"
+        "  if [[ -n $requeue ]]; then\n"
+        "    echo \"stopped before the time limit; queued again\"\n"
+        "    scontrol requeue \"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}\"\n"
+        "  fi\n"
         "  exit 0\n"
         "fi\n"
         "[[ $code -eq 1 ]] && code=0\n"

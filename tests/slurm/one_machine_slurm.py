@@ -79,23 +79,22 @@ PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
         self._run("slurmd", "-N", node)
 
     def lose_node(self, node: str) -> None:
-        """As if the machine lost its power: the daemon and everything that it started is gone."""
-        pid = int((self.folder / f"{node}.pid").read_text())
-        children = [int(p) for p in subprocess.run(["pgrep", "-f", f"slurmstepd.*|slurm_script|daq-bench"], capture_output=True,
-                                                   text=True).stdout.split()]
-        os.kill(pid, signal.SIGKILL)
-        for child in children:
-            if self._node_of(child) == node:
-                self._kill(child)
-        (self.folder / f"{node}.pid").unlink()
+        """As if the machine lost its power: the daemon and everything that it started is gone, and tells nobody."""
+        processes = [int(entry.name) for entry in pathlib.Path("/proc").iterdir() if entry.name.isdigit()]
+        jobs = [process for process in processes if self._environment(process).get("SLURMD_NODENAME") == node]
+        steps = {parent for parent in map(self._parent, jobs) if "slurmstepd" in self._name(parent)}
+        daemon = self.folder / f"{node}.pid"
+        for process in [int(daemon.read_text()), *steps, *jobs]:
+            self._kill(process)
+        daemon.unlink()
 
     def stop(self) -> None:
         for name in ("n1", "n2", "slurmctld"):
             file = self.folder / f"{name}.pid"
             if file.exists():
-                self._kill(int(file.read_text()), signal.SIGTERM)
+                self._end(int(file.read_text()))
         if self.own_munge:
-            self._kill(int((self.folder / "munged.pid").read_text()), signal.SIGTERM)
+            self._end(int((self.folder / "munged.pid").read_text()))
 
     def output(self, *command: str) -> str:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
@@ -121,16 +120,32 @@ PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
         self.own_munge = True
 
     @staticmethod
-    def _node_of(process: int) -> str:
+    def _read(process: int, file: str) -> str:
         try:
-            environment = pathlib.Path(f"/proc/{process}/environ").read_bytes().split(b"\0")
-        except OSError:
+            return pathlib.Path(f"/proc/{process}/{file}").read_text(errors="replace")
+        except OSError:  # ended meanwhile
             return ""
-        for entry in environment:
-            if entry.startswith(b"SLURMD_NODENAME="):
-                return entry.split(b"=")[1].decode()
-        command = pathlib.Path(f"/proc/{process}/cmdline").read_bytes().decode(errors="replace")
-        return next((node for node in ("n1", "n2") if f"-N\0{node}" in command), "")
+
+    @classmethod
+    def _environment(cls, process: int) -> dict[str, str]:
+        return dict(entry.split("=", 1) for entry in cls._read(process, "environ").split("\0") if "=" in entry)
+
+    @classmethod
+    def _parent(cls, process: int) -> int:
+        fields = cls._read(process, "stat").rpartition(")")[2].split()
+        return int(fields[1]) if fields else 0
+
+    @classmethod
+    def _name(cls, process: int) -> str:
+        return cls._read(process, "cmdline") + cls._read(process, "comm")
+
+    @classmethod
+    def _end(cls, process: int) -> None:
+        """Asks it to end and waits until it has, so that it writes nothing more."""
+        cls._kill(process, signal.SIGTERM)
+        end = time.monotonic() + 10
+        while pathlib.Path(f"/proc/{process}").exists() and time.monotonic() < end:
+            time.sleep(0.05)
 
     @staticmethod
     def _kill(process: int, with_signal: int = signal.SIGKILL) -> None:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Runs an experiment through `daq-bench slurm` on a real Slurm: every table must be that of a run in one piece.
 
-    slurm_test.py DAQ_BENCH CONFIG [DATA_FOLDER]
+    slurm_test.py DAQ_BENCH CONFIG [CASE...]
 
 Skips, with exit code 77, where there is no Slurm. The cases: an undisturbed run; a node lost in the middle; a task requeued
 by hand and one stopped by its time limit; resubmitting, which has nothing to do.
@@ -40,13 +40,27 @@ class Case:
         text = self.daq_bench("slurm", str(self.config), "--tasks", str(TASKS), "--threads", "1", "--memory-budget", "2GiB", "--submit")
         return dict(re.findall(r"^(\w+): job (\d+)$", text, re.MULTILINE))
 
-    def states(self) -> list[tuple[str, str]]:
-        """State and node of every job that is still queued or running."""
-        lines = self.slurm.output("squeue", "--noheader", "--array", "--format=%T %N").splitlines()
-        return [tuple((line + " ").split(" ")[:2]) for line in lines]
+    def states(self) -> list[tuple[str, str, str]]:
+        """Name (such as 12_3), state and node of every job that is still queued or running."""
+        lines = self.slurm.output("squeue", "--noheader", "--array", "--format=%i|%T|%N").splitlines()
+        return [tuple(line.split("|")) for line in lines]
+
+    def running(self) -> list[str]:
+        return [job for job, state, _ in self.states() if state == "RUNNING"]
+
+    def wait_for_running(self) -> list[str]:
+        self.slurm.wait_for(self.running, 60, "running task")
+        time.sleep(0.5)  # into its work
+        return self.running()
 
     def wait(self, seconds: float = 240) -> None:
-        self.slurm.wait_for(lambda: not self.states(), seconds, "empty queue")
+        def is_empty() -> bool:
+            for job, state, _ in self.states():
+                if state == "PENDING":  # Slurm keeps a requeued job back for two minutes
+                    subprocess.run(["scontrol", "update", f"JobId={job}", "StartTime=now"], env=self.slurm.environment, capture_output=True)
+            return not self.states()
+
+        self.slurm.wait_for(is_empty, seconds, "empty queue")
 
     def table(self) -> str:
         return self.daq_bench("report", str(self.config))
@@ -68,7 +82,9 @@ def undisturbed(case: Case) -> None:
     jobs = case.submit()
     assert set(jobs) == {"quantize", "evaluate", "report"}, jobs
     case.wait()
-    assert (case.folder / "report.html").read_text().startswith("<!DOCTYPE html>"), case.logs()
+    page = case.folder / "report.html"
+    if not page.exists() or not page.read_text().startswith("<!DOCTYPE html>"):
+        sys.exit(f"no page of the report\n{case.logs()}")
     jobs = case.submit()  # again: only the report
     assert set(jobs) == {"report"}, jobs
     case.wait()
@@ -76,34 +92,32 @@ def undisturbed(case: Case) -> None:
 
 def lost_node(case: Case) -> None:
     case.submit()
-    case.slurm.wait_for(lambda: ("RUNNING", "n2") in case.states(), 60, "task on n2")
-    time.sleep(0.3)
+    case.slurm.wait_for(lambda: any(node == "n2" and state == "RUNNING" for _, state, node in case.states()), 60, "task on n2")
+    time.sleep(0.5)
     case.slurm.lose_node("n2")
     # Once the controller has missed it, its task is queued again, for n1.
-    case.slurm.wait_for(lambda: ("RUNNING", "n2") not in case.states(), 90, "notice of the lost node")
+    case.slurm.wait_for(lambda: not any(node == "n2" for _, _, node in case.states()), 90, "notice of the lost node")
     case.wait()
     case.slurm.start_node("n2")
 
 
 def requeued(case: Case) -> None:
     case.submit()
-    case.slurm.wait_for(lambda: any(state == "RUNNING" for state, _ in case.states()), 60, "running task")
-    running = case.slurm.output("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A").split()
-    case.slurm.output("scontrol", "requeue", running[0])
+    case.slurm.output("scontrol", "requeue", case.wait_for_running()[0])
     case.wait()
 
 
 def stopped_by_limit(case: Case) -> None:
-    """Slurm's signal before the limit, sent by hand: limits are whole minutes."""
+    """Slurm's signal before the limit, sent by hand, because limits are whole minutes."""
     case.submit()
-    case.slurm.wait_for(lambda: any(state == "RUNNING" for state, _ in case.states()), 60, "running task")
-    time.sleep(0.3)
-    running = case.slurm.output("squeue", "--noheader", "--array", "--states=RUNNING", "--format=%A").split()
-    for job in running:
+    for job in case.wait_for_running():
         subprocess.run(["scancel", "--batch", "--signal=USR1", job], env=case.slurm.environment, check=True)
     case.wait()
     if "queued again" not in case.logs():
         sys.exit(f"no task was stopped and queued again\n{case.logs()}")
+
+
+CASES = (undisturbed, requeued, stopped_by_limit, lost_node)
 
 
 def main() -> None:
@@ -112,9 +126,8 @@ def main() -> None:
         print(f"skipped: {reason}")
         sys.exit(77)
     program, config = os.path.abspath(sys.argv[1]), pathlib.Path(sys.argv[2]).resolve()
-    if len(sys.argv) > 3:
-        os.environ["DAQ_BENCH_DATA"] = sys.argv[3]
-    with tempfile.TemporaryDirectory(prefix="daq-slurm-") as name:
+    cases = [case for case in CASES if case.__name__ in sys.argv[3:] or len(sys.argv) == 3]
+    with tempfile.TemporaryDirectory(prefix="daq-slurm-", ignore_cleanup_errors=True) as name:
         scratch = pathlib.Path(name)
         slurm = one_machine_slurm.Slurm(scratch / "slurm")
         try:
@@ -122,7 +135,7 @@ def main() -> None:
             alone = Case(slurm, program, config, scratch / "one piece")
             alone.daq_bench("run", str(config), "--quiet")
             expected = alone.table()
-            for run in (undisturbed, requeued, stopped_by_limit, lost_node):
+            for run in cases:
                 case = Case(slurm, program, config, scratch / run.__name__)
                 run(case)
                 case.check(expected)
