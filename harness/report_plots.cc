@@ -26,8 +26,6 @@ constexpr int kBarHeight = 19;
 constexpr std::array<std::string_view, 8> kColors = {"#0550ae", "#bc4c00", "#1a7f37", "#8250df",
                                                      "#cf222e", "#57606a", "#bf8700", "#1b7c83"};
 
-std::string_view Color(std::size_t series) { return kColors[series % kColors.size()]; }
-
 // The code book and granularity of a row: what arms are compared within. A zero-point more or less
 // makes no other.
 std::string FormatGroup(const Row& row) {
@@ -114,6 +112,21 @@ class Plots {
   }
 
  private:
+  // Of a method: the same in all plots.
+  std::size_t NumberOf(const std::string& method) const {
+    std::vector<std::string> methods;
+    for (const Row& row : manifest_.rows) {
+      if (row.full_precision) continue;
+      if (std::find(methods.begin(), methods.end(), row.method) == methods.end())
+        methods.push_back(row.method);
+    }
+    return static_cast<std::size_t>(std::find(methods.begin(), methods.end(), method) -
+                                    methods.begin());
+  }
+  std::string_view ColorOf(const std::string& method) const {
+    return kColors[NumberOf(method) % kColors.size()];
+  }
+
   std::vector<std::size_t> RowsOf(const std::string& model, const std::string& group = "") const {
     std::vector<std::size_t> rows;
     for (std::size_t row = 0; row < manifest_.rows.size(); ++row) {
@@ -194,7 +207,7 @@ class Plots {
           "{0}$d{1} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb "
           "\"{2}\" notitle, $d{1} using 1:2 with linespoints pt 7 ps 0.6 lw 2 lc rgb \"{2}\" "
           "title {3}",
-          i == 0 ? "" : ", ", i, Color(i), GnuplotText(all[i].title));
+          i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("loss against calibration size: {}, {}", group,
                                   manifest_.columns[column].title)),
@@ -250,7 +263,8 @@ class Plots {
                          "set key outside right top\nset offsets graph 0.05, graph 0.05\nplot ";
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
       script += fmt::format("$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ",
-                            i, 4 + i % 10, Color(i), GnuplotText(all[i].title));
+                            i, 4 + NumberOf(all[i].title) % 10, ColorOf(all[i].title),
+                            GnuplotText(all[i].title));
     }
     script += fmt::format(
         "$d{} using 1:2 with steps dt 2 lw 1.5 lc rgb \"#57606a\" title \"Pareto front\"\n",
@@ -287,7 +301,7 @@ class Plots {
     for (std::size_t i = 0; i < all.size(); ++i) {
       script += fmt::format(
           "{}$d{} using 1:2 with linespoints pt 7 ps 0.5 lw 2 lc rgb \"{}\" title {}",
-          i == 0 ? "" : ", ", i, Color(i), GnuplotText(all[i].title));
+          i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("layer errors by depth: {}", group)),
         "Geometric mean over a block's linear layers, on the calibration's inputs; of several "

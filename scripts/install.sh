@@ -15,8 +15,10 @@ packages=(
   libeigen3-dev libopenblas-dev libdnnl-dev ocl-icd-opencl-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev
   libfmt-dev nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
 )
-test_packages=(libbenchmark-dev python3)
-bench_packages=(gnuplot-nox python3-venv)
+# gnuplot draws the plots of report pages; Slurm and Chromium are for the tests of clusters and pages.
+packages+=(gnuplot-nox)
+test_packages=(libbenchmark-dev python3 slurm-wlm munge chromium)
+bench_packages=(python3-venv)
 
 case "${1-}" in
   "") ;;
