@@ -6,6 +6,15 @@
 #include <cmath>
 
 namespace daq {
+namespace {
+
+std::string NameOfMetric(const std::string& protocol) {
+  std::string name = PublishedMetric(protocol);
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+}  // namespace
 
 std::string GateProblem(const std::vector<PublishedValue>& published, const std::string& model,
                         const EvaluationRequest& evaluation, double perplexity) {
@@ -28,9 +37,9 @@ std::string GateProblem(const std::vector<PublishedValue>& published, const std:
           : "Likely: a longer or overlapping context, a text that the model has seen, or only part "
             "of it";
   return fmt::format(
-      "full precision of {} on {} has perplexity {:.3f}; published is {} ({}, {}), {:.1f} % off. {}. "
+      "full precision of {} on {} has {} {:.3f}; published is {} ({}, {}), {:.1f} % off. {}. "
       "Numbers of this run would not compare with papers'. To go on nevertheless: --no-gate",
-      model, evaluation.name, perplexity, nearest->printed, nearest->source, nearest->table,
+      model, evaluation.name, NameOfMetric(evaluation.protocol), perplexity, nearest->printed, nearest->source, nearest->table,
       100 * distance(nearest), cause);
 }
 

@@ -90,6 +90,7 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .format = field("format"),
                          .granularity = field("granularity"),
                          .protocol = field("protocol"),
+                         .metric = field("metric"),
                          .printed = field("value"),
                          .source = field("source"),
                          .table = field("table")};
@@ -117,12 +118,17 @@ std::string PublishedModelName(const std::string& model) {
   return name;
 }
 
+std::string PublishedMetric(const std::string& protocol) {
+  const ProtocolInfo* info = FindEvaluationProtocol(protocol);
+  return std::string(info == nullptr ? ProtocolInfo().published_metric : info->published_metric);
+}
+
 bool IsAsPublished(const EvaluationRequest& request) {
   const ProtocolInfo* protocol = FindEvaluationProtocol(request.protocol);
   return protocol != nullptr && !protocol->dataset.empty() && request.source.file.empty() &&
          request.source.dataset == protocol->dataset &&
          request.source.dataset_file == protocol->dataset_file && !request.max_windows &&
-         request.window_tokens == WindowRequest().window_tokens;
+         request.window_tokens == protocol->window_tokens;
 }
 
 std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValue>& values,
@@ -132,10 +138,11 @@ std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValu
                                                  const std::string& granularity,
                                                  const std::string& protocol) {
   const std::string name = PublishedModelName(model);
+  const std::string metric = PublishedMetric(protocol);
   std::vector<const PublishedValue*> found;
   for (const PublishedValue& value : values) {
-    if (!protocol.empty() && value.protocol == protocol && value.method == method &&
-        value.format == format && value.granularity == granularity &&
+    if (!protocol.empty() && value.protocol == protocol && value.metric == metric &&
+        value.method == method && value.format == format && value.granularity == granularity &&
         LowerCase(value.model) == name)
       found.push_back(&value);
   }

@@ -13,6 +13,7 @@ struct PublishedValue {
   std::string format;    // likewise: "int4", "f16"
   std::string granularity;  // "channel", "group-128"; "none" for full precision
   std::string protocol;  // an id of docs/protocols.md; empty where it is another or not told
+  std::string metric = "perplexity";  // which one, as a result names it
   std::string printed;   // the number as printed: "5.68", "2.6e5"
   double value = 0;
   std::string source;
@@ -31,11 +32,15 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
 // compared in lower case too: "meta-llama/Llama-2-7b-hf" is "llama-2-7b" is "LLaMA-2-7B".
 std::string PublishedModelName(const std::string& model);
 
+// The number of a result's metric that published values of a protocol are of: "perplexity",
+// "word_perplexity".
+std::string PublishedMetric(const std::string& protocol);
+
 // Whether an evaluation is what published numbers of its protocol are of: the protocol's own text,
 // whole, in windows of its usual length.
 bool IsAsPublished(const EvaluationRequest& request);
 
-// Values of one model, recipe and protocol, in the file's order.
+// Values of one model, recipe and protocol, of its PublishedMetric, in the file's order.
 std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValue>& values,
                                                  const std::string& model,
                                                  const std::string& method,
