@@ -20,7 +20,8 @@ std::string GateProblem(const std::vector<PublishedValue>& published, const std:
                         const EvaluationRequest& evaluation, double perplexity) {
   if (!IsAsPublished(evaluation)) return "";
   const std::vector<const PublishedValue*> values =
-      FindPublished(published, model, "fp16", "f16", "none", evaluation.protocol);
+      FindPublished(published, model, "fp16", "f16", "none", evaluation.protocol,
+                    evaluation.window_tokens);
   if (values.empty()) return "";
   const auto distance = [&](const PublishedValue* value) {
     return std::abs(perplexity / value->value - 1);
