@@ -19,9 +19,8 @@ std::string NameOfMetric(const std::string& protocol) {
 std::string GateProblem(const std::vector<PublishedValue>& published, const std::string& model,
                         const EvaluationRequest& evaluation, double perplexity) {
   if (!IsAsPublished(evaluation)) return "";
-  const std::vector<const PublishedValue*> values =
-      FindPublished(published, model, "fp16", "f16", "none", evaluation.protocol,
-                    evaluation.window_tokens);
+  const std::vector<const PublishedValue*> values = FindPublished(
+      published, model, "fp16", "f16", "none", evaluation.protocol, evaluation.window_tokens);
   if (values.empty()) return "";
   const auto distance = [&](const PublishedValue* value) {
     return std::abs(perplexity / value->value - 1);
@@ -40,8 +39,8 @@ std::string GateProblem(const std::vector<PublishedValue>& published, const std:
   return fmt::format(
       "full precision of {} on {} has {} {:.3f}; published is {} ({}, {}), {:.1f} % off. {}. "
       "Numbers of this run would not compare with papers'. To go on nevertheless: --no-gate",
-      model, evaluation.name, NameOfMetric(evaluation.protocol), perplexity, nearest->printed, nearest->source, nearest->table,
-      100 * distance(nearest), cause);
+      model, evaluation.name, NameOfMetric(evaluation.protocol), perplexity, nearest->printed,
+      nearest->source, nearest->table, 100 * distance(nearest), cause);
 }
 
 }  // namespace daq

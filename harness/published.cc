@@ -152,15 +152,15 @@ std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValu
                                                  const std::string& method,
                                                  const std::string& format,
                                                  const std::string& granularity,
-                                                 const std::string& protocol,
-                                                 Index window_tokens) {
+                                                 const std::string& protocol, Index window_tokens) {
   const Index window = WindowOrUsual(protocol, window_tokens);
   const std::string name = PublishedModelName(model);
   const std::string metric = PublishedMetric(protocol);
   std::vector<const PublishedValue*> found;
   for (const PublishedValue& value : values) {
     if (!protocol.empty() && value.protocol == protocol && value.metric == metric &&
-        WindowOrUsual(protocol, value.window_tokens) == window && value.method == method && value.format == format && value.granularity == granularity &&
+        WindowOrUsual(protocol, value.window_tokens) == window && value.method == method &&
+        value.format == format && value.granularity == granularity &&
         LowerCase(value.model) == name)
       found.push_back(&value);
   }

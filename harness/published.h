@@ -44,12 +44,9 @@ bool IsAsPublished(const EvaluationRequest& request);
 
 // Values of one model, recipe and protocol in windows of that length (0: its usual), of its
 // PublishedMetric, in the file's order.
-std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValue>& values,
-                                                 const std::string& model,
-                                                 const std::string& method,
-                                                 const std::string& format,
-                                                 const std::string& granularity,
-                                                 const std::string& protocol,
-                                                 Index window_tokens = 0);
+std::vector<const PublishedValue*> FindPublished(
+    const std::vector<PublishedValue>& values, const std::string& model, const std::string& method,
+    const std::string& format, const std::string& granularity, const std::string& protocol,
+    Index window_tokens = 0);
 
 }  // namespace daq

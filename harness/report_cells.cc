@@ -67,10 +67,9 @@ bool SameFormat(const Json& a, const Json& b) {
 Json PublishedOf(const Row& row, const Manifest::Column& column) {
   Json published = Json::array();
   if (!column.as_published) return published;
-  for (const PublishedValue* value :
-       FindPublished(PublishedValues(), row.model, row.method,
-                     row.full_precision ? "f16" : row.format, row.granularity, column.protocol,
-                     column.window_tokens)) {
+  for (const PublishedValue* value : FindPublished(
+           PublishedValues(), row.model, row.method, row.full_precision ? "f16" : row.format,
+           row.granularity, column.protocol, column.window_tokens)) {
     published.push_back(
         {{"value", value->printed}, {"source", value->source}, {"table", value->table}});
   }

@@ -311,10 +311,10 @@ class Runner {
     record.peak_rss_bytes = scored.peak_rss_bytes;
     store_.Write(record);
     const EvaluationResult& result = record.evaluation;
-    progress_->Note(fmt::format(
-        "{} on {}: perplexity {:.4f} ({})", arm.description, EvaluationName(cell),
-        Perplexity(result.window_losses, WindowWeights(result.window_tokens_scored)),
-        FormatSeconds(record.evaluate_seconds)));
+    progress_->Note(
+        fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description, EvaluationName(cell),
+                    Perplexity(result.window_losses, WindowWeights(result.window_tokens_scored)),
+                    FormatSeconds(record.evaluate_seconds)));
   }
 
   static void AddScores(WindowScores scores, EvaluationResult* result) {

@@ -113,8 +113,7 @@ TEST(RandomCropsTest, RefusesDocumentsThatAreAllTooShort) {
             "x.jsonl: none of the 3 documents has the 9 tokens of a window: the longest has 8");
 }
 
-TokenWindows HalfScored(std::string_view text, Index window_tokens,
-                        std::optional<TokenId> bos = 1,
+TokenWindows HalfScored(std::string_view text, Index window_tokens, std::optional<TokenId> bos = 1,
                         std::optional<Index> max_windows = std::nullopt) {
   return CutHalfScoredChunks(text, ByteTokenizer(), bos, window_tokens, max_windows, "x.raw");
 }
@@ -206,8 +205,8 @@ TEST(ProtocolsTest, AreFoundByTheirIds) {
     ids.emplace_back(info.id);
     EXPECT_EQ(FindEvaluationProtocol(info.id), &info);
   }
-  EXPECT_EQ(ids, (std::vector<std::string>{"gptq-wikitext2", "gptq-c4", "gptq-c4-new", "llamacpp-512",
-                                           "lm-eval-wikitext", "ids"}));
+  EXPECT_EQ(ids, (std::vector<std::string>{"gptq-wikitext2", "gptq-c4", "gptq-c4-new",
+                                           "llamacpp-512", "lm-eval-wikitext", "ids"}));
   EXPECT_EQ(FindEvaluationProtocol("gptq"), nullptr);
 }
 
@@ -280,8 +279,7 @@ void CompareScoredWindows(bool of_the_repository) {
                           .max_windows = {}};
     if (!golden.at("max_windows").is_null())
       request.max_windows = golden.at("max_windows").get<Index>();
-    const TokenWindows windows =
-        MakeEvaluationWindows(request, &tokenizer, tokenizer.vocab_size());
+    const TokenWindows windows = MakeEvaluationWindows(request, &tokenizer, tokenizer.vocab_size());
     EXPECT_EQ(windows.count(), golden.at("windows").get<Index>());
     EXPECT_EQ(windows.scored_tokens(), golden.at("scored_tokens").get<Index>());
     EXPECT_EQ(windows.text_sha256, golden.at("text_sha256"));

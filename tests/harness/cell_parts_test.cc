@@ -70,8 +70,12 @@ TEST_F(CellPartsTest, PartsOfAnyCuttingJoinToTheSameBits) {
 
 TEST_F(CellPartsTest, WindowsMayDifferInTheirScoredTokens) {
   const CellPart whole = UnequalPartOf(0, 6);
-  for (const std::vector<WindowRange>& cutting : std::vector<std::vector<WindowRange>>{
-           {{0, 6}}, {{0, 3}, {3, 3}}, {{4, 2}, {0, 4}}, {{0, 5}, {1, 5}}, {{2, 2}, {0, 2}, {4, 2}}}) {
+  for (const std::vector<WindowRange>& cutting :
+       std::vector<std::vector<WindowRange>>{{{0, 6}},
+                                             {{0, 3}, {3, 3}},
+                                             {{4, 2}, {0, 4}},
+                                             {{0, 5}, {1, 5}},
+                                             {{2, 2}, {0, 2}, {4, 2}}}) {
     for (const WindowRange& range : cutting)
       parts_.Write("cell", UnequalPartOf(range.first, range.count));
     const std::optional<CellPart> joined = JoinParts(parts_.Read("cell"), 6);

@@ -58,18 +58,17 @@ TEST(PublishedTest, WordPerplexitiesAreOfTheWindowTheyWereMadeWith) {
   EXPECT_EQ(PublishedMetric("llamacpp-512"), "perplexity");
   EXPECT_EQ(PublishedMetric("unknown"), "perplexity");
   const auto found = [](Index window_tokens) {
-    return FindPublished(PublishedValues(), "llama-2-7b", "fp16", "f16", "none",
-                         "lm-eval-wikitext", window_tokens);
+    return FindPublished(PublishedValues(), "llama-2-7b", "fp16", "f16", "none", "lm-eval-wikitext",
+                         window_tokens);
   };
   ASSERT_EQ(found(4096).size(), 2U);
   EXPECT_EQ(found(4096)[0]->printed, "8.7921");
   EXPECT_TRUE(found(2048).empty());
   EXPECT_TRUE(found(0).empty()) << "the protocol's usual 2048";
-  EXPECT_EQ(FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2",
-                          2048)
-                .size(),
-            FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2")
-                .size());
+  EXPECT_EQ(
+      FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2", 2048)
+          .size(),
+      FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2").size());
   // A number of another kind under that protocol is not one of its published ones.
   const auto values = ParsePublished(
       std::string(kHeader) + "M,fp16,f16,none,,lm-eval-wikitext@64,byte_perplexity,1.5,s,T,n\n" +
@@ -144,18 +143,25 @@ TEST(ProtocolGateTest, StopsAboveOnePercentAndNamesTheSource) {
 }
 
 TEST(ProtocolGateTest, ComparesWhatTheProtocolPublishes) {
-  const std::vector<PublishedValue> published = {
-      {.model = "M", .method = "fp16", .format = "f16", .granularity = "none",
-       .protocol = "lm-eval-wikitext", .window_tokens = 4096, .metric = "word_perplexity",
-       .printed = "8.79", .value = 8.79, .source = "an issue", .table = "1"}};
-  EvaluationRequest request = {
-      .name = "words",
-      .protocol = "lm-eval-wikitext",
-      .source = {.dataset = "wikitext2", .dataset_file = "wiki.test.raw"},
-      .window_tokens = 4096};
+  const std::vector<PublishedValue> published = {{.model = "M",
+                                                  .method = "fp16",
+                                                  .format = "f16",
+                                                  .granularity = "none",
+                                                  .protocol = "lm-eval-wikitext",
+                                                  .window_tokens = 4096,
+                                                  .metric = "word_perplexity",
+                                                  .printed = "8.79",
+                                                  .value = 8.79,
+                                                  .source = "an issue",
+                                                  .table = "1"}};
+  EvaluationRequest request = {.name = "words",
+                               .protocol = "lm-eval-wikitext",
+                               .source = {.dataset = "wikitext2", .dataset_file = "wiki.test.raw"},
+                               .window_tokens = 4096};
   EXPECT_EQ(GateProblem(published, "m", request, 8.8), "");
-  EXPECT_TRUE(GateProblem(published, "m", request, 5.1).starts_with(
-      "full precision of m on words has word perplexity 5.100; published is 8.79 (an issue, 1)"));
+  EXPECT_TRUE(GateProblem(published, "m", request, 5.1)
+                  .starts_with("full precision of m on words has word perplexity 5.100; published "
+                               "is 8.79 (an issue, 1)"));
   request.window_tokens = 2048;
   EXPECT_EQ(GateProblem(published, "m", request, 5.1), "") << "nothing published of these windows";
 }

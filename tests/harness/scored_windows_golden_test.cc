@@ -27,8 +27,8 @@ class GoldenScoredWindowsTest : public GoldenRun {
     const Tokenizer tokenizer(checkpoint.folder());
     const TokenWindows windows =
         MakeEvaluationWindows(request, &tokenizer, checkpoint.config().vocab_size);
-    const WindowScores scores = EvaluateWindows(
-        checkpoint, windows, FullPrecisionBlocks(checkpoint, &pool_), "fp", stage_);
+    const WindowScores scores =
+        EvaluateWindows(checkpoint, windows, FullPrecisionBlocks(checkpoint, &pool_), "fp", stage_);
     CellRecord cell;
     cell.recipe.full_precision = true;
     cell.evaluation = {.name = "text",
@@ -45,8 +45,8 @@ class GoldenScoredWindowsTest : public GoldenRun {
   }
 
   void Compare(bool of_the_repository) {
-    const nlohmann::json goldens = nlohmann::json::parse(
-        ReadFile(kSource / "tests/golden/perplexity/scored_windows.json"));
+    const nlohmann::json goldens =
+        nlohmann::json::parse(ReadFile(kSource / "tests/golden/perplexity/scored_windows.json"));
     ASSERT_EQ(goldens.size(), 4U);
     for (const nlohmann::json& golden : goldens) {
       const std::string file = golden.at("file");

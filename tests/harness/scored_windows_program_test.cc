@@ -19,18 +19,18 @@ class ScoredWindowsProgramTest : public ProgramTest {
     const std::string text = (fs::path(DAQ_SOURCE_DIR) / "tests/data/pages.raw").string();
     WriteConfig("model: " + (fs::path(DAQ_SOURCE_DIR) / "demo/model").string() +
                 "\nevaluate:\n"
-                "  - {protocol: lm-eval-wikitext, file: " + text +
+                "  - {protocol: lm-eval-wikitext, file: " +
+                text +
                 ", window_tokens: 64, token_metrics: true}\n"
-                "  - {protocol: llamacpp-512, file: " + text +
+                "  - {protocol: llamacpp-512, file: " +
+                text +
                 ", window_tokens: 64, token_metrics: true}\n"
                 "recipes:\n"
                 "  - fp16\n"
                 "  - {method: rtn, format: {codebook: int3, group: 64}}\n");
   }
 
-  Json Report() const {
-    return Json::parse(Run({"report", config(), "--format", "json"}).output);
-  }
+  Json Report() const { return Json::parse(Run({"report", config(), "--format", "json"}).output); }
 
   std::vector<float> TokenLosses(const Json& metric) const {
     const std::string bytes = ReadFile(folder_.path() / "results/test/cells" /
