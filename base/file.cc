@@ -52,14 +52,15 @@ std::string ReadFile(const std::filesystem::path& path) {
   return content;
 }
 
-void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
-  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
-  // Machine and process keep two writers of the same name, on a shared file system too, out of each
-  // other's temporary.
+std::filesystem::path TemporaryFor(const std::filesystem::path& path) {
   std::array<char, 256> machine = {};
   ::gethostname(machine.data(), machine.size() - 1);
-  const std::filesystem::path temporary =
-      fmt::format("{}.{}.{}.tmp", path.string(), machine.data(), ::getpid());
+  return fmt::format("{}.{}.{}.tmp", path.string(), machine.data(), ::getpid());
+}
+
+void WriteFileAtomically(const std::filesystem::path& path, std::string_view content) {
+  if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
+  const std::filesystem::path temporary = TemporaryFor(path);
   {
     const Descriptor file(
         ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
@@ -80,6 +81,14 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
   }
   if (::rename(temporary.c_str(), path.c_str()) != 0)
     ThrowDiskError(path, "cannot rename into place");
+}
+
+void RemoveFolder(const std::filesystem::path& folder) {
+  constexpr int kTries = 10;  // one is enough where nobody else is at it
+  for (int i = 0; i < kTries && std::filesystem::exists(folder); ++i) {
+    std::error_code others_were_faster;
+    std::filesystem::remove_all(folder, others_were_faster);
+  }
 }
 
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {

@@ -11,10 +11,18 @@ namespace daq {
 // The whole file as bytes. Throws InputError (file name, system's reason) if it cannot be read.
 std::string ReadFile(const std::filesystem::path& path);
 
+// Where to write what shall be renamed to `path` when it is whole: beside it, of a name that no
+// other process uses, on any machine that shares the folder.
+std::filesystem::path TemporaryFor(const std::filesystem::path& path);
+
 // Replaces path by `content` so that a reader, or a crash at any moment, sees the old or the new
 // file, never a part: writes a temporary in the same folder, syncs it, renames it. Makes missing
 // parent folders. Throws std::runtime_error if the disk refuses.
 void WriteFileAtomically(const std::filesystem::path& path, std::string_view content);
+
+// Removes a folder, if it is there, with all that it holds. Other processes may remove it, or write
+// into it, at the same time: what they write meanwhile may stay.
+void RemoveFolder(const std::filesystem::path& folder);
 
 // A file mapped read-only. The pages come from disk on first touch and belong to the page cache.
 class MappedFile {

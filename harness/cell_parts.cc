@@ -124,7 +124,7 @@ std::vector<CellPart> CellParts::Read(const std::string& cell) const {
 }
 
 void CellParts::Remove(const std::string& cell) const {
-  std::filesystem::remove_all(folder_ / cell);
+  RemoveFolder(folder_ / cell);
 }
 
 std::vector<WindowRange> MissingWindows(const std::vector<CellPart>& parts, WindowRange wanted) {

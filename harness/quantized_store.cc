@@ -115,7 +115,7 @@ QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
   return report;
 }
 
-void QuantizedStore::Remove() const { std::filesystem::remove_all(folder_); }
+void QuantizedStore::Remove() const { RemoveFolder(folder_); }
 
 void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool,
                      BlockWeights* weights) {

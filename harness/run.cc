@@ -60,6 +60,7 @@ class Runner {
     // share it.
     while (!pending_.empty()) {
       const Arm& arm = ArmOf(pending_.begin()->first);
+      if (IsDoneElsewhere(arm)) continue;
       if (!arm.recipe.full_precision) PassGate();
       if (IsQuantizedHere(arm)) Quantize(arm);
       if (share_.stage == RunStage::kQuantize)
@@ -163,6 +164,7 @@ class Runner {
 
   // A wrong input: nothing of this model can be computed.
   void FailInput(const Arm& arm, const InputError& error) {
+    if (IsDoneElsewhere(arm)) return;
     outcome_ = RunOutcome::kBadInput;
     for (const Arm& other : work_.arms) {
       if (other.model == arm.model) FailArm(other, error.what());
@@ -172,6 +174,7 @@ class Runner {
   // Records every pending cell of the arm as failed. (They are collected first: recording takes
   // them off the list.)
   void FailArm(const Arm& arm, const std::string& message) {
+    if (IsDoneElsewhere(arm)) return;
     if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
     for (const std::size_t cell : PendingOf(arm)) Fail(cell, message);
   }
@@ -184,13 +187,19 @@ class Runner {
     return cells;
   }
 
+  // Another shard with the same work (a task that was believed dead, or one of a run that was cut
+  // otherwise) may have finished cells, and removed what this one was about to read. Takes those of
+  // the arm off the list; true if none are left.
+  bool IsDoneElsewhere(const Arm& arm) {
+    if (share_.whole) return false;
+    const std::vector<std::size_t> cells = PendingOf(arm);
+    if (cells.empty()) return false;
+    return std::count_if(cells.begin(), cells.end(), [&](std::size_t cell) {
+             return store_.IsDone(work_.cells[cell].id) && pending_.erase(cell) == 1;
+           }) == static_cast<std::ptrdiff_t>(cells.size());
+  }
+
   void Fail(std::size_t cell, const std::string& message) {
-    // Another shard that had the same work, of a run cut otherwise, may have finished it and
-    // removed what this one was reading.
-    if (!share_.whole && store_.IsDone(work_.cells[cell].id)) {
-      pending_.erase(cell);
-      return;
-    }
     CellRecord record = NewRecord(cell);
     record.error = message;
     store_.Write(record);
@@ -218,6 +227,7 @@ class Runner {
       } catch (const Interrupted&) {
         throw;
       } catch (const std::exception& error) {
+        if (IsDoneElsewhere(arm)) break;
         if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
         Fail(cell, error.what());
       }

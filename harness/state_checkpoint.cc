@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "base/sha256.h"
 
 namespace daq {
@@ -80,7 +81,7 @@ void StateCheckpoint::SaveIfDue(Index blocks_done, HiddenStates* states) {
 
 void StateCheckpoint::Save(Index blocks_done, HiddenStates* states) {
   std::filesystem::create_directories(file_.parent_path());
-  const std::filesystem::path temporary = file_.string() + ".tmp";
+  const std::filesystem::path temporary = TemporaryFor(file_);
   {
     std::ofstream out(temporary, std::ios::binary | std::ios::trunc);
     Sha256 hash;
@@ -108,7 +109,6 @@ void StateCheckpoint::Save(Index blocks_done, HiddenStates* states) {
 
 void StateCheckpoint::Remove() const {
   std::filesystem::remove(file_);
-  std::filesystem::remove(file_.string() + ".tmp");
 }
 
 }  // namespace daq

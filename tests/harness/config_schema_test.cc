@@ -23,7 +23,7 @@ using Names = std::vector<std::string_view>;
 
 TEST(ConfigSchemaTest, ListsTheKeysBelowAParent) {
   EXPECT_EQ(KeysBelow(""), (Names{"model", "memory_budget", "calibration", "held_out", "evaluate",
-                                  "recipes", "sweep"}));
+                                  "recipes", "sweep", "report"}));
   EXPECT_EQ(KeysBelow("recipes.format"), (Names{"codebook", "group", "symmetric"}));
   EXPECT_EQ(KeysBelow("recipes.format.codebook"), (Names{"name", "values"}));
   EXPECT_TRUE(KeysBelow("model").empty());

@@ -30,8 +30,10 @@ class ReportCellsTest : public testing::Test {
     cell.recipe.full_precision = method == "fp16";
     if (!cell.recipe.full_precision) {
       const std::string book = format.substr(0, format.find('-'));
-      cell.recipe = MakeRecipe(*FindPreset(method), {.codebook = *FindCodebook(book, false),
-                                                     .symmetric = book == format});
+      const Codebook codebook = *FindCodebook(book, false);
+      cell.recipe = MakeRecipe(*FindPreset(method),
+                               {.codebook = codebook,
+                                .symmetric = !codebook.integer && book == format});
     }
     cell.calibration = record;
     cell.evaluation.name = "text";

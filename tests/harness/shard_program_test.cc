@@ -4,6 +4,7 @@
 
 #include <future>
 
+#include "harness/folder_lock.h"
 #include "tests/harness/program_fixture.h"
 
 namespace daq {
@@ -123,18 +124,23 @@ TEST_F(ShardProgramTest, KilledShardsGoOnAndARunOfEverythingTakesTheirParts) {
   ExpectNoLeftovers();
 }
 
-TEST_F(ShardProgramTest, AWholeRunKeepsShardsAway) {
-  // A model is quantised and evaluated while the lock is tried.
-  WriteWindows(/*count=*/90, /*tokens=*/128);
-  auto whole = std::async(std::launch::async, [this] { return Run({config(), "--threads", "1"}); });
-  std::string refusal;
-  while (whole.wait_for(std::chrono::milliseconds(5)) != std::future_status::ready) {
-    const ProgramResult run = Shard("1/2");
-    if (run.exit_code == 2) refusal = run.errors;
+TEST_F(ShardProgramTest, AWholeRunAndShardsKeepEachOtherAway) {
+  const fs::path folder = folder_.path() / "results/test";
+  {
+    const FolderLock whole(folder, FolderLock::Kind::kAlone);
+    const ProgramResult refused = Shard("1/2");
+    EXPECT_EQ(refused.exit_code, 2);
+    EXPECT_EQ(WithoutFolder(refused.errors),
+              "results/test: a daq-bench without --shard is running this experiment here: wait for "
+              "it, or choose another --results folder\n");
   }
-  EXPECT_EQ(whole.get().exit_code, 0);
-  EXPECT_NE(refusal.find("a daq-bench without --shard is running this experiment here"),
-            std::string::npos);
+  const FolderLock shard(folder, FolderLock::Kind::kShared);
+  EXPECT_EQ(Shard("1/2").exit_code, 0);
+  const ProgramResult refused = Run({config()});
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.errors.find("another daq-bench is running this experiment here"),
+            std::string::npos)
+      << refused.errors;
 }
 
 TEST_F(ShardProgramTest, WrongShardsAreRefused) {
