@@ -40,7 +40,10 @@ std::size_t TokensBefore(const CellPart& part, std::size_t entries, Index window
 bool AreOfTokens(std::size_t entries, const CellPart& part) {
   const std::vector<Index>& scored = part.scores.scored_tokens;
   if (scored.empty() || entries == 0) return entries % Size(part.range.count) == 0;
-  return scored.size() == Size(part.range.count) &&
+  const bool are_counts = std::all_of(scored.begin(), scored.end(), [&](Index tokens) {
+    return tokens >= 0 && Size(tokens) <= entries;
+  });
+  return are_counts && scored.size() == Size(part.range.count) &&
          entries == TokensBefore(part, entries, part.range.count);
 }
 

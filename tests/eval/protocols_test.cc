@@ -325,6 +325,48 @@ TEST(ProtocolsTest, RawTextsOfScoredWindowsAreChecked) {
   }
 }
 
+// The demo's tokenizer with other settings.
+TEST(ProtocolsTest, TheTokenizersSettingsDecideOverBosAndPrefix) {
+  const std::filesystem::path source = DAQ_SOURCE_DIR;
+  const auto make = [&](const std::string& protocol, const std::string& settings) {
+    const TemporaryFolder folder;
+    WriteText(folder.path(), "tokenizer.model", ReadFile(source / "demo/model/tokenizer.model"));
+    WriteText(folder.path(), "tokenizer_config.json", settings);
+    const Tokenizer tokenizer(folder.path());
+    return MakeEvaluationWindows({.protocol = protocol,
+                                  .file = source / "tests/data/pages.raw",
+                                  .window_tokens = 64,
+                                  .max_windows = {}},
+                                 &tokenizer, tokenizer.vocab_size());
+  };
+  const auto first_ids = [](const TokenWindows& windows, Index window) {
+    return std::pair(windows.window(window)[0], windows.window(window)[1]);
+  };
+  const std::string file = (source / "tests/data/pages.raw").string();
+  // BOS is 1 and EOS 2; the text is "▁▁" "=" or begins so, with other ids.
+  EXPECT_EQ(make("llamacpp-512", "{}").window(1)[0], 1);
+  const TokenWindows plain = make("llamacpp-512", R"({"add_bos_token": false})");
+  EXPECT_NE(plain.window(0)[0], 1);
+  EXPECT_NE(plain.window(1)[0], 1) << "nothing is replaced where the tokenizer adds no BOS";
+  EXPECT_EQ(MessageOf([&] { make("llamacpp-512", R"({"add_eos_token": true})"); }),
+            file + ": the tokenizer adds an EOS to a text, for which the protocol is not defined "
+                   "(llama-perplexity stops there)");
+  EXPECT_EQ(first_ids(make("lm-eval-wikitext", "{}"), 0), (std::pair<TokenId, TokenId>(1, 1)))
+      << "the prefix, then the tokenizer's own BOS";
+  const TokenWindows prefixed = make("lm-eval-wikitext", R"({"add_bos_token": false})");
+  EXPECT_EQ(prefixed.window(0)[0], 1);
+  EXPECT_NE(prefixed.window(0)[1], 1);
+  EXPECT_EQ(make("lm-eval-wikitext", R"({"add_bos_token": false, "bos_token": null})").window(0)[0],
+            2)
+      << "EOS stands in for a BOS that is not there";
+  EXPECT_EQ(MessageOf([&] {
+              make("lm-eval-wikitext",
+                   R"({"add_bos_token": false, "bos_token": null, "eos_token": null})");
+            }),
+            file + ": the tokenizer has neither a BOS nor an EOS, one of which has to stand before "
+                   "the first token of a page");
+}
+
 // The windows that the methods' authors' own programs were run on.
 TEST(GoldenProtocolsTest, WikiText2OfTheDemoModelEqualsTheStoredWindows) {
   DAQ_REQUIRE_SHARED("goldens/methods/eval_ids.json");

@@ -98,6 +98,9 @@ TEST_F(CellPartsTest, LengthsThatDoNotAgreeAreDamage) {
   part.scores.token_kl.pop_back();
   EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
   part = UnequalPartOf(0, 2);
+  part.scores.scored_tokens = {8, -1};  // the sum is right
+  EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
+  part = UnequalPartOf(0, 2);
   part.scores.scored_tokens.pop_back();
   EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
 }
