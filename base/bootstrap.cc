@@ -17,13 +17,15 @@ Index UsualBlockWindows(Index windows) {
 }
 
 std::vector<std::vector<double>> BootstrapPerplexities(
-    const std::vector<std::vector<double>>& series, Index block_windows) {
+    const std::vector<std::vector<double>>& series, Index block_windows,
+    const std::vector<double>& weights) {
   DAQ_CHECK(block_windows >= 1, "a block has a window");
   std::vector<std::vector<double>> perplexities(series.size());
   if (series.empty()) return perplexities;
   const std::size_t windows = series.front().size();
   for (const std::vector<double>& losses : series)
     DAQ_CHECK(losses.size() == windows, "series of the same windows");
+  DAQ_CHECK(weights.empty() || weights.size() == windows, "a weight for each window");
   const auto block = static_cast<std::size_t>(block_windows);
   if (windows < 2 * block) return perplexities;
 
@@ -40,8 +42,13 @@ std::vector<std::vector<double>> BootstrapPerplexities(
     }
     for (std::size_t s = 0; s < series.size(); ++s) {
       double sum = 0;
-      for (const std::size_t i : drawn) sum += series[s][i];
-      perplexities[s].push_back(std::exp(sum / static_cast<double>(windows)));
+      double weight = 0;
+      for (const std::size_t i : drawn) {
+        const double own = weights.empty() ? 1 : weights[i];
+        sum += own * series[s][i];
+        weight += own;
+      }
+      perplexities[s].push_back(std::exp(sum / weight));
     }
   }
   return perplexities;

@@ -51,10 +51,12 @@ struct Interval {
 // have nothing to do with each other. Starts are PythonRandom(kBootstrapSeed).RandInt(0, n - 1),
 // draw by draw.
 //
-// The series have the same length. Of fewer than two blocks' windows nothing can be said: the
-// result has no draws.
+// The series have the same length, and so have `weights`, the windows' as in base/statistics.h: a
+// window that is drawn twice counts with its weight twice. Of fewer than two blocks' windows
+// nothing can be said: the result has no draws.
 std::vector<std::vector<double>> BootstrapPerplexities(
-    const std::vector<std::vector<double>>& series, Index block_windows = 1);
+    const std::vector<std::vector<double>>& series, Index block_windows = 1,
+    const std::vector<double>& weights = {});
 
 // The percentile interval of a number's values on the draws: the 2.5 % and 97.5 % quantiles, of
 // kBootstrapDraws values or none. Values are not NaN.

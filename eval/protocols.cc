@@ -9,8 +9,11 @@
 #include "base/error.h"
 #include "base/python_random.h"
 #include "eval/id_windows.h"
+#include "eval/rolling_windows.h"
 #include "eval/text_rows.h"
 #include "eval/tokenizer.h"
+#include "eval/utf8.h"
+#include "eval/wikitext_pages.h"
 #include "eval/window_cutting.h"
 
 namespace daq {
@@ -20,23 +23,28 @@ constexpr Index kC4Windows = 256;     // both C4 protocols: 256 windows
 constexpr Index kC4Documents = 1100;  // gptq-c4-new: valdata[:1100]
 constexpr std::string_view kC4File = "c4-validation.00000-of-00008.json.gz";
 
-TokenWindows MakeWikiText2(const WindowRequest& request, const EncodeText& encode) {
-  const std::string text = JoinRows(ReadTextRows(request.file), "\n\n");
-  return CutText(text, encode, request.window_tokens, request.max_windows, request.file.string());
+EncodeText EncodeBy(const Tokenizer& tokenizer) {
+  return [&tokenizer](std::string_view text) { return tokenizer.Encode(text); };
 }
 
-TokenWindows MakeC4(const WindowRequest& request, const EncodeText& encode) {
+TokenWindows MakeWikiText2(const WindowRequest& request, const Tokenizer& tokenizer) {
+  const std::string text = JoinRows(ReadTextRows(request.file), "\n\n");
+  return CutText(text, EncodeBy(tokenizer), request.window_tokens, request.max_windows,
+                 request.file.string());
+}
+
+TokenWindows MakeC4(const WindowRequest& request, const Tokenizer& tokenizer) {
   PythonRandom random(0);
   const Index count = std::min(kC4Windows, request.max_windows.value_or(kC4Windows));
-  return RandomCrops(ReadTextRows(request.file), encode, request.window_tokens, count, random,
-                     request.file.string());
+  return RandomCrops(ReadTextRows(request.file), EncodeBy(tokenizer), request.window_tokens, count,
+                     random, request.file.string());
 }
 
-TokenWindows MakeC4New(const WindowRequest& request, const EncodeText& encode) {
+TokenWindows MakeC4New(const WindowRequest& request, const Tokenizer& tokenizer) {
   const TextRows rows = ReadTextRows(request.file, kC4Documents);
   const Index wanted = std::min(kC4Windows, request.max_windows.value_or(kC4Windows));
-  TokenWindows windows =
-      CutText(JoinRows(rows, " "), encode, request.window_tokens, wanted, request.file.string());
+  TokenWindows windows = CutText(JoinRows(rows, " "), EncodeBy(tokenizer), request.window_tokens,
+                                 wanted, request.file.string());
   // 1100 documents may give fewer than 256 windows: that is the protocol. Fewer documents stand for
   // the 1100 only where they reach as far, because then the ids are the same.
   if (rows.count() < kC4Documents && windows.count() < wanted) {
@@ -49,7 +57,51 @@ TokenWindows MakeC4New(const WindowRequest& request, const EncodeText& encode) {
   return windows;
 }
 
-constexpr std::array<ProtocolInfo, 4> kProtocols = {{
+TokenWindows MakeLlamaCpp(const WindowRequest& request, const Tokenizer& tokenizer) {
+  const std::string source = request.file.string();
+  if (tokenizer.add_eos()) {
+    throw InputError({source},
+                     "the tokenizer adds an EOS to a text, for which the protocol is not defined "
+                     "(llama-perplexity stops there)");
+  }
+  std::string text = ReadRawText(request.file);
+  if (text.ends_with('\n')) text.pop_back();  // as llama.cpp does with a file given by --file
+  std::optional<TokenId> bos;
+  if (tokenizer.add_bos()) bos = tokenizer.bos_id();
+  return CutHalfScoredChunks(text, EncodeBy(tokenizer), bos, request.window_tokens,
+                             request.max_windows, source);
+}
+
+// lm-evaluation-harness's prefix token: BOS, or else EOS.
+TokenId PrefixOf(const Tokenizer& tokenizer, const std::string& source) {
+  if (tokenizer.bos_id() >= 0) return tokenizer.bos_id();
+  if (tokenizer.eos_id() >= 0) return tokenizer.eos_id();
+  throw InputError({source},
+                   "the tokenizer has neither a BOS nor an EOS, one of which has to stand "
+                   "before the first token of a page");
+}
+
+TokenWindows MakeLmEvalWikiText(const WindowRequest& request, const Tokenizer& tokenizer) {
+  const std::string source = request.file.string();
+  const std::vector<std::string> pages = WikiTextPages(WithLineFeeds(ReadRawText(request.file)));
+  if (pages.empty()) {
+    throw InputError({source},
+                     "no page: expected a line such as \" = Title = \", at which a page begins");
+  }
+  std::vector<std::string> documents;
+  for (const std::string& page : pages) documents.push_back(DetokenizeWikiText(page));
+  Index kept = 0;
+  TokenWindows windows = RollDocuments(documents, EncodeBy(tokenizer), PrefixOf(tokenizer, source),
+                                       request.window_tokens, request.max_windows, source, &kept);
+  windows.text_size = TextSize{};
+  for (const std::string& page : std::span(pages).first(static_cast<std::size_t>(kept))) {
+    windows.text_size->words += CountPiecesAtSpace(page);
+    windows.text_size->bytes += static_cast<std::int64_t>(page.size());
+  }
+  return windows;
+}
+
+constexpr std::array<ProtocolInfo, 6> kProtocols = {{
     {"gptq-wikitext2", "all rows joined by two line feeds, tokenised at once, disjoint windows",
      "IST-DASLab/gptq 2d65066, datautils.py get_wikitext2", "wikitext2", "wiki.test.raw"},
     {"gptq-c4", "256 random crops of documents that are long enough, random.seed(0)",
@@ -57,13 +109,28 @@ constexpr std::array<ProtocolInfo, 4> kProtocols = {{
     {"gptq-c4-new",
      "the first 1100 documents joined by a space, tokenised at once, the first 256 windows",
      "IST-DASLab/gptq 2d65066, datautils.py get_c4_new", "c4", kC4File},
+    {.id = "llamacpp-512",
+     .summary =
+         "the raw file tokenised at once, disjoint windows, the first token of each replaced "
+         "by BOS, the second half of each scored",
+     .source = "llama.cpp 050fc7f, tools/perplexity/perplexity.cpp perplexity",
+     .dataset = "wikitext2",
+     .dataset_file = "wiki.test.raw",
+     .window_tokens = 512},
+    {.id = "lm-eval-wikitext",
+     .summary = "the pages of WikiText-2, detokenised and tokenised one by one, every token scored "
+                "once in windows that follow each other; also perplexity by words and bytes",
+     .source = "lm-evaluation-harness 0.4.13, task wikitext",
+     .dataset = "wikitext2",
+     .dataset_file = "wiki.test.raw",
+     .published_metric = "word_perplexity"},
     {"ids", "windows of token ids from a JSON file", "daq-bench", "", ""},
 }};
 
 // What makes the windows of the protocol in the same row; none for `ids`, which needs no tokenizer.
-using MakeWindows = TokenWindows (*)(const WindowRequest&, const EncodeText&);
-constexpr std::array<MakeWindows, kProtocols.size()> kMakers = {MakeWikiText2, MakeC4, MakeC4New,
-                                                                nullptr};
+using MakeWindows = TokenWindows (*)(const WindowRequest&, const Tokenizer&);
+constexpr std::array<MakeWindows, kProtocols.size()> kMakers = {
+    MakeWikiText2, MakeC4, MakeC4New, MakeLlamaCpp, MakeLmEvalWikiText, nullptr};
 
 }  // namespace
 
@@ -84,8 +151,7 @@ TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer
   const MakeWindows make = kMakers.at(static_cast<std::size_t>(info - kProtocols.data()));
   if (make == nullptr) return ReadIdWindows(request.file, request.max_windows, vocab_size);
   DAQ_CHECK(tokenizer != nullptr, "a text needs a tokenizer");
-  TokenWindows windows =
-      make(request, [tokenizer](std::string_view text) { return tokenizer->Encode(text); });
+  TokenWindows windows = make(request, *tokenizer);
   CheckIds(windows, vocab_size);
   return windows;
 }

@@ -18,6 +18,9 @@ struct ProtocolInfo {
   std::string_view dataset;  // the entry of configs/datasets.yaml whose file it reads; empty: a
                              // file must be given
   std::string_view dataset_file;  // the name of the file in that entry
+  Index window_tokens = 2048;     // unless a request says otherwise
+  // The number that papers and tools print of it, as a result names it (docs/results.md).
+  std::string_view published_metric = "perplexity";
 };
 
 std::span<const ProtocolInfo> EvaluationProtocols();
@@ -32,8 +35,9 @@ struct WindowRequest {
 };
 
 // Reads, joins, tokenises and cuts as the protocol says. Throws InputError for a missing, damaged
-// or empty file, a text shorter than one window, an id outside [0, vocab_size), or windows of
-// unequal length. For `ids` the tokenizer may be null and window_tokens is the file's own.
+// or empty file, a text shorter than the protocol's windows or without its pages, an id outside [0,
+// vocab_size), or `ids` of unequal length. For `ids` the tokenizer may be null and window_tokens is
+// the file's own.
 TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer* tokenizer,
                                    Index vocab_size);
 

@@ -60,17 +60,6 @@ std::string TextOfJson(std::string_view line, const FileLocation& where) {
   return std::move(text->get_ref<std::string&>());
 }
 
-// As Python reads a file in text mode: "\r\n" and a lone "\r" become "\n".
-std::string WithLineFeeds(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  for (std::size_t at = 0; at < text.size(); ++at) {
-    const bool pair = text[at] == '\r' && at + 1 < text.size() && text[at + 1] == '\n';
-    if (!pair) result.push_back(text[at] == '\r' ? '\n' : text[at]);
-  }
-  return result;
-}
-
 TextRows RowsOfRawText(std::string_view text, Index max_rows) {
   TextRows rows;
   while (!text.empty() && rows.count() < max_rows) {
@@ -185,6 +174,16 @@ std::string ReadRawText(const std::filesystem::path& path) {
                                  static_cast<unsigned char>(text[invalid]), invalid));
   }
   return text;
+}
+
+std::string WithLineFeeds(std::string_view text) {
+  std::string result;
+  result.reserve(text.size());
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool pair = text[at] == '\r' && at + 1 < text.size() && text[at + 1] == '\n';
+    if (!pair) result.push_back(text[at] == '\r' ? '\n' : text[at]);
+  }
+  return result;
 }
 
 std::string JoinRows(const TextRows& rows, std::string_view separator) {

@@ -54,6 +54,9 @@ std::vector<std::string> PickTextRows(const std::filesystem::path& path,
 // kind, a file that cannot be read or is empty, and text that is not UTF-8.
 std::string ReadRawText(const std::filesystem::path& path);
 
+// As Python reads a file in text mode: "\r\n" and a lone "\r" become "\n".
+std::string WithLineFeeds(std::string_view text);
+
 // Rows 0 .. count() - 1 with `separator` between neighbours.
 std::string JoinRows(const TextRows& rows, std::string_view separator);
 

@@ -201,8 +201,12 @@ std::vector<TokenId> Tokenizer::Encode(std::string_view text) const {
 
 Index Tokenizer::vocab_size() const { return state_->model.GetPieceSize(); }
 bool Tokenizer::add_bos() const { return state_->settings.add_bos; }
+bool Tokenizer::add_eos() const { return state_->settings.add_eos; }
 TokenId Tokenizer::bos_id() const {
   return state_->settings.bos ? state_->added.at(*state_->settings.bos) : -1;
+}
+TokenId Tokenizer::eos_id() const {
+  return state_->settings.eos ? state_->added.at(*state_->settings.eos) : -1;
 }
 const std::string& Tokenizer::model_sha256() const { return state_->sha256; }
 

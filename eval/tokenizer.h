@@ -33,7 +33,9 @@ class Tokenizer {
 
   Index vocab_size() const;  // pieces in the model file; added tokens have larger ids
   bool add_bos() const;
+  bool add_eos() const;
   TokenId bos_id() const;  // -1 if there is no such token (then add_bos() is false)
+  TokenId eos_id() const;  // likewise
   // SHA-256 of tokenizer.model.
   const std::string& model_sha256() const;
 

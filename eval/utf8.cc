@@ -56,6 +56,20 @@ std::size_t FirstInvalidUtf8(std::string_view text) {
   return at;
 }
 
+std::int64_t CountPiecesAtSpace(std::string_view text) {
+  std::int64_t pieces = 1;
+  bool in_space = false;
+  while (!text.empty()) {
+    const Character character = FirstCharacter(text);
+    if (character.length == 0) break;
+    const bool space = IsSpace(character.code);
+    if (space && !in_space) ++pieces;
+    in_space = space;
+    text.remove_prefix(character.length);
+  }
+  return pieces;
+}
+
 bool IsBlank(std::string_view text) { return Strip(text).empty(); }
 
 std::string_view Strip(std::string_view text) {

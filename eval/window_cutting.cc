@@ -91,6 +91,35 @@ TokenWindows CutText(std::string_view text, const EncodeText& encode, Index wind
   return windows;
 }
 
+TokenWindows CutHalfScoredChunks(std::string_view text, const EncodeText& encode,
+                                 std::optional<TokenId> bos, Index window_tokens,
+                                 std::optional<Index> max_windows, const std::string& source) {
+  if (window_tokens < 3) {
+    throw InputError({source}, "window_tokens", "3 or more, for half of a window is scored",
+                     fmt::format("{}", window_tokens));
+  }
+  TokenWindows windows;
+  windows.window_tokens = window_tokens;
+  windows.source = source;
+  windows.ids = encode(text);
+  const auto tokens = static_cast<Index>(windows.ids.size());
+  if (tokens < 2 * window_tokens) {
+    throw InputError({source}, fmt::format("the text is shorter than two windows of {} tokens, "
+                                           "which llama-perplexity needs: {} tokens",
+                                           window_tokens, tokens));
+  }
+  const Index count = std::min(tokens / window_tokens, max_windows.value_or(tokens));
+  windows.ids.resize(static_cast<std::size_t>(count * window_tokens));
+  windows.ids.shrink_to_fit();
+  for (Index first = 0; bos && first < count * window_tokens; first += window_tokens)
+    windows.ids[static_cast<std::size_t>(first)] = *bos;
+  windows.scored.assign(static_cast<std::size_t>(count),
+                        {.begin = window_tokens / 2, .end = window_tokens - 1});
+  windows.text_sha256 = Sha256Hex(text);
+  HashIds(windows);
+  return windows;
+}
+
 TokenWindows RandomCrops(const TextRows& rows, const EncodeText& encode, Index window_tokens,
                          Index count, PythonRandom& random, const std::string& source,
                          std::vector<std::string>* text_sha256) {
@@ -141,20 +170,25 @@ TokenWindows RandomCropsOfText(std::string_view text, const EncodeText& encode, 
 }
 
 void CheckIds(const TokenWindows& windows, Index vocab_size) {
-  for (std::size_t at = 0; at < windows.ids.size(); ++at) {
-    const TokenId id = windows.ids[at];
-    if (id >= 0 && id < vocab_size) continue;
+  const auto check = [&](TokenId id, Index window, Index token) {
+    if (id >= 0 && id < vocab_size) return;
     throw InputError({windows.source}, fmt::format("token {} of window {} has id {}, the model has "
                                                    "ids 0..{}: the tokenizer is not the model's",
-                                                   static_cast<Index>(at) % windows.window_tokens,
-                                                   static_cast<Index>(at) / windows.window_tokens,
-                                                   id, vocab_size - 1));
-  }
+                                                   token, window, id, vocab_size - 1));
+  };
+  const Index tokens = windows.window_tokens;
+  for (std::size_t at = 0; at < windows.ids.size(); ++at)
+    check(windows.ids[at], static_cast<Index>(at) / tokens, static_cast<Index>(at) % tokens);
+  for (std::size_t window = 0; window < windows.following.size(); ++window)
+    check(windows.following[window], static_cast<Index>(window), tokens);
 }
 
 void HashIds(TokenWindows& windows) {
   static_assert(std::endian::native == std::endian::little, "ids are hashed as they lie in memory");
-  windows.ids_sha256 = Sha256Hex(std::as_bytes(std::span(windows.ids)));
+  Sha256 hash;
+  hash.Update(std::as_bytes(std::span(windows.ids)));
+  hash.Update(std::as_bytes(std::span(windows.following)));
+  windows.ids_sha256 = hash.HexDigest();
 }
 
 }  // namespace daq

@@ -21,6 +21,15 @@ using EncodeText = std::function<std::vector<TokenId>(std::string_view)>;
 TokenWindows CutText(std::string_view text, const EncodeText& encode, Index window_tokens,
                      std::optional<Index> max_windows, const std::string& source);
 
+// The chunks of llama.cpp's llama-perplexity (tools/perplexity/perplexity.cpp at 050fc7f):
+// tokenises `text` in one call and cuts it as CutText does; the first id of every chunk is then
+// replaced by `bos`, if given, and only the second half is scored, positions window_tokens / 2 ..
+// window_tokens - 2. Throws InputError if the text gives less than two chunks, or a chunk has
+// nothing to score (two tokens).
+TokenWindows CutHalfScoredChunks(std::string_view text, const EncodeText& encode,
+                                 std::optional<TokenId> bos, Index window_tokens,
+                                 std::optional<Index> max_windows, const std::string& source);
+
 // The crops of GPTQ's get_c4 (IST-DASLab/gptq 2d65066, datautils.py), `count` of them, with the
 // same draws of `random` in the same order: draws documents randint(0, rows - 1) until one has at
 // least window_tokens ids (BOS counts), then its first id randint(0, ids - window_tokens - 1). A
@@ -42,7 +51,7 @@ TokenWindows RandomCropsOfText(std::string_view text, const EncodeText& encode, 
 // Throws InputError for an id outside [0, vocab_size): the tokenizer is another model's.
 void CheckIds(const TokenWindows& windows, Index vocab_size);
 
-// Sets ids_sha256 from `windows.ids`.
+// Sets ids_sha256 from `windows.ids` and `following`.
 void HashIds(TokenWindows& windows);
 
 }  // namespace daq

@@ -93,21 +93,25 @@ std::span<const float> RowOf(const MatrixView& matrix, Index row) {
 // The running numbers of a batch of windows, position by position.
 class BatchScores {
  public:
-  // Of `count` windows of `scored` positions each.
-  BatchScores(Index count, Index scored, bool with_reference)
-      : scored_(scored),
-        running_(static_cast<std::size_t>(count * scored)),
-        diverging_(with_reference ? running_.size() : 0) {}
+  // Of the windows first_window .. first_window + count - 1.
+  BatchScores(const TokenWindows& windows, Index first_window, Index count, bool with_reference)
+      : windows_(windows), first_window_(first_window) {
+    for (Index window = 0; window < count; ++window)
+      begins_.push_back(begins_.back() + range(window).count());
+    running_.resize(static_cast<std::size_t>(begins_.back()));
+    if (with_reference) diverging_.resize(running_.size());
+  }
 
-  // Takes the logits of the tokens `first_id`, ... at a window's positions `start`, ...; `ids` are
-  // the window's.
-  void AddLogits(Index window, Index start, const MatrixView& logits, Index first_id,
-                 std::span<const TokenId> ids) {
+  // The scored positions of the batch's window `window`.
+  ScoredRange range(Index window) const { return windows_.scored_range(first_window_ + window); }
+
+  // Takes the logits of the tokens `first_id`, ... at a window's positions `start`, ...
+  void AddLogits(Index window, Index start, const MatrixView& logits, Index first_id) {
     for (Index i = 0; i < logits.rows(); ++i) {
       RunningLoss& loss = running_[At(window, start + i)];
       const std::span<const float> row = RowOf(logits, i);
       loss.logits.Add(row, first_id);
-      const Index target = ids[static_cast<std::size_t>(start + i + 1)] - first_id;
+      const Index target = windows_.target(first_window_ + window, start + i) - first_id;
       if (target >= 0 && target < logits.cols())
         loss.target = static_cast<double>(row[static_cast<std::size_t>(target)]);
     }
@@ -121,28 +125,39 @@ class BatchScores {
   }
 
   void AppendTo(WindowScores* scores) const {
-    for (std::size_t first = 0; first < running_.size();
-         first += static_cast<std::size_t>(scored_)) {
+    for (std::size_t window = 0; window + 1 < begins_.size(); ++window) {
+      const Index scored = begins_[window + 1] - begins_[window];
+      const auto first = static_cast<std::size_t>(begins_[window]);
       const auto loss = [&](std::size_t i) { return running_[first + i].Loss(); };
-      scores->losses.push_back(LaneSum(static_cast<std::size_t>(scored_), loss) /
-                               static_cast<double>(scored_));
+      scores->scored_tokens.push_back(scored);
+      scores->losses.push_back(LaneSum(static_cast<std::size_t>(scored), loss) /
+                               static_cast<double>(scored));
+      if (!diverging_.empty()) AppendComparison(first, static_cast<std::size_t>(scored), scores);
     }
     for (const RunningLoss& loss : running_)
       scores->token_losses.push_back(static_cast<float>(loss.Loss()));
-    for (std::size_t i = 0; i < diverging_.size(); ++i) {
-      const RunningLogits& models = running_[i].logits;
-      scores->token_kl.push_back(static_cast<float>(diverging_[i].Divergence(models)));
-      if (i % static_cast<std::size_t>(scored_) == 0) scores->top1_agreements.push_back(0);
-      if (models.top == diverging_[i].logits.top) ++scores->top1_agreements.back();
-    }
   }
 
  private:
   std::size_t At(Index window, Index position) const {
-    return static_cast<std::size_t>(window * scored_ + position);
+    return static_cast<std::size_t>(begins_[static_cast<std::size_t>(window)] + position -
+                                    range(window).begin);
   }
 
-  Index scored_;
+  // Of one window, whose positions are running_[first], ...
+  void AppendComparison(std::size_t first, std::size_t scored, WindowScores* scores) const {
+    Index agreements = 0;
+    for (std::size_t i = first; i < first + scored; ++i) {
+      const RunningLogits& models = running_[i].logits;
+      scores->token_kl.push_back(static_cast<float>(diverging_[i].Divergence(models)));
+      if (models.top == diverging_[i].logits.top) ++agreements;
+    }
+    scores->top1_agreements.push_back(agreements);
+  }
+
+  const TokenWindows& windows_;
+  Index first_window_;
+  std::vector<Index> begins_ = {0};  // where each window's positions begin, and the end of all
   std::vector<RunningLoss> running_;
   std::vector<RunningDivergence> diverging_;
 };
@@ -153,10 +168,12 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
                 const ConstMatrixView& rows, const std::optional<MatrixView>& reference,
                 ThreadPool* pool, WindowScores* scores) {
   const Index tokens = windows.window_tokens;
-  const Index scored = tokens - 1;
   const Index count = rows.rows() / tokens;
-  const Index tiles = (scored + kTokenTile - 1) / kTokenTile;
-  BatchScores batch(count, scored, reference.has_value());
+  BatchScores batch(windows, first_window, count, reference.has_value());
+  Index longest = 0;
+  for (Index window = 0; window < count; ++window)
+    longest = std::max(longest, batch.range(window).count());
+  const Index tiles = (longest + kTokenTile - 1) / kTokenTile;
   // Each thread's logits, and below them the reference's.
   std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()),
                                MatrixF((reference ? 2 : 1) * kTokenTile, kVocabularyTile));
@@ -167,13 +184,15 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
     ReadHeadTile(checkpoint, first, outputs, pool, &head);
     pool->ParallelFor(count * tiles, [&](Index item, int worker) {
       const Index window = item / tiles;
-      const Index start = item % tiles * kTokenTile;
-      const Index positions = std::min(kTokenTile, scored - start);
+      // Tiles begin at the window's own first scored position: no other window changes its bits.
+      const Index start = batch.range(window).begin + item % tiles * kTokenTile;
+      const Index positions = std::min(kTokenTile, batch.range(window).end - start);
+      if (positions <= 0) return;
       const Index row = window * tokens + start;
       MatrixF& own = scratch[static_cast<std::size_t>(worker)];
       MatrixView logits = own.topLeftCorner(positions, outputs);
       MultiplyTransposed(rows.middleRows(row, positions), head.topRows(outputs), logits);
-      batch.AddLogits(window, start, logits, first, windows.window(first_window + window));
+      batch.AddLogits(window, start, logits, first);
       if (!reference) return;
       MatrixView others = own.block(kTokenTile, 0, positions, outputs);
       MultiplyTransposed(reference->middleRows(row, positions), head.topRows(outputs), others);

@@ -15,11 +15,12 @@ namespace daq {
 void EmbedTokens(const Checkpoint& checkpoint, const TokenWindows& windows, ThreadPool* pool,
                  HiddenStates* states);
 
-// What the final logits of windows say of a model. Every window is scored on its positions t = 0 ..
-// window_tokens - 2, each for the token after it; numbers of tokens are in the windows' order.
+// What the final logits of windows say of a model. Every window is scored on the positions t of its
+// ScoredRange, each for the token after it; numbers of tokens are in the windows' order.
 struct WindowScores {
-  std::vector<double> losses;       // the mean of each window's token losses, in nats
-  std::vector<float> token_losses;  // -log softmax(logits_t)[token_(t+1)], in nats
+  std::vector<Index> scored_tokens;  // how many of each window
+  std::vector<double> losses;        // the mean of each window's token losses, in nats
+  std::vector<float> token_losses;   // -log softmax(logits_t)[token_(t+1)], in nats
   // Beside a reference model only. KL(reference || model) = sum over the vocabulary of
   // p (log p - log q), p = softmax of the reference's logits and q of the model's, in nats. Not
   // clamped: rounding may leave some -1e-6; equal logits give exactly 0.

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <numeric>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -18,6 +19,7 @@ std::size_t Size(Index count) { return static_cast<std::size_t>(count); }
 Json ToJson(const CellPart& part) {
   return {{"first", part.range.first},
           {"windows", part.range.count},
+          {"scored_tokens", part.scores.scored_tokens},
           {"losses", part.scores.losses},
           {"token_losses", part.scores.token_losses},
           {"token_kl", part.scores.token_kl},
@@ -26,12 +28,29 @@ Json ToJson(const CellPart& part) {
           {"peak_rss_bytes", part.peak_rss_bytes}};
 }
 
-// Whether an array has the same number of entries for each of the windows.
-bool Divides(std::size_t entries, Index windows) { return entries % Size(windows) == 0; }
+// How many tokens of a part's windows come before window `window` of them.
+std::size_t TokensBefore(const CellPart& part, std::size_t entries, Index window) {
+  const std::vector<Index>& scored = part.scores.scored_tokens;
+  // Parts of before windows could differ in their number of tokens.
+  if (scored.empty()) return entries / Size(part.range.count) * Size(window);
+  return Size(std::accumulate(scored.begin(), scored.begin() + window, Index{0}));
+}
+
+// Whether an array may hold an entry for each scored token of a part, or none.
+bool AreOfTokens(std::size_t entries, const CellPart& part) {
+  const std::vector<Index>& scored = part.scores.scored_tokens;
+  if (scored.empty() || entries == 0) return entries % Size(part.range.count) == 0;
+  const bool are_counts = std::all_of(scored.begin(), scored.end(), [&](Index tokens) {
+    return tokens >= 0 && Size(tokens) <= entries;
+  });
+  return are_counts && scored.size() == Size(part.range.count) &&
+         entries == TokensBefore(part, entries, part.range.count);
+}
 
 CellPart FromJson(const Json& json) {
   CellPart part;
   part.range = {.first = json.at("first"), .count = json.at("windows")};
+  part.scores.scored_tokens = json.value("scored_tokens", std::vector<Index>());
   part.scores.losses = json.at("losses").get<std::vector<double>>();
   part.scores.token_losses = json.at("token_losses").get<std::vector<float>>();
   part.scores.token_kl = json.at("token_kl").get<std::vector<float>>();
@@ -41,8 +60,8 @@ CellPart FromJson(const Json& json) {
   const std::size_t agreements = part.scores.top1_agreements.size();
   if (part.range.first < 0 || part.range.count < 1 ||
       part.scores.losses.size() != Size(part.range.count) ||
-      !Divides(part.scores.token_losses.size(), part.range.count) ||
-      !Divides(part.scores.token_kl.size(), part.range.count) ||
+      !AreOfTokens(part.scores.token_losses.size(), part) ||
+      !AreOfTokens(part.scores.token_kl.size(), part) ||
       (agreements != 0 && agreements != Size(part.range.count)))
     throw InputError("lengths do not agree");
   return part;
@@ -59,14 +78,22 @@ CellPart ReadPart(const std::filesystem::path& file) {
   }
 }
 
-// The entries of one window.
+// The entry of one window, if there are any.
 template <typename Number>
-void AppendWindow(const std::vector<Number>& from, const WindowRange& range, Index window,
+void AppendWindow(const std::vector<Number>& from, const CellPart& part, Index window,
                   std::vector<Number>* to) {
-  const std::size_t each = from.size() / Size(range.count);
-  const auto begin =
-      from.begin() + static_cast<std::ptrdiff_t>(each * Size(window - range.first));
-  to->insert(to->end(), begin, begin + static_cast<std::ptrdiff_t>(each));
+  if (!from.empty()) to->push_back(from[Size(window - part.range.first)]);
+}
+
+// The entries of one window's tokens.
+void AppendTokens(const std::vector<float>& from, const CellPart& part, Index window,
+                  std::vector<float>* to) {
+  if (from.empty()) return;
+  const Index own = window - part.range.first;
+  const auto place = [&](Index of) {
+    return from.begin() + static_cast<std::ptrdiff_t>(TokensBefore(part, from.size(), of));
+  };
+  to->insert(to->end(), place(own), place(own + 1));
 }
 
 // The part that has a window; null if none has.
@@ -126,10 +153,11 @@ std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts, Index wind
     const CellPart* part = PartWith(parts, window);
     if (part == nullptr) return std::nullopt;
     const WindowScores& from = part->scores;
-    AppendWindow(from.losses, part->range, window, &whole.scores.losses);
-    AppendWindow(from.token_losses, part->range, window, &whole.scores.token_losses);
-    AppendWindow(from.token_kl, part->range, window, &whole.scores.token_kl);
-    AppendWindow(from.top1_agreements, part->range, window, &whole.scores.top1_agreements);
+    AppendWindow(from.scored_tokens, *part, window, &whole.scores.scored_tokens);
+    AppendWindow(from.losses, *part, window, &whole.scores.losses);
+    AppendTokens(from.token_losses, *part, window, &whole.scores.token_losses);
+    AppendTokens(from.token_kl, *part, window, &whole.scores.token_kl);
+    AppendWindow(from.top1_agreements, *part, window, &whole.scores.top1_agreements);
   }
   return whole;
 }

@@ -4,6 +4,7 @@
 #include <array>
 #include <cctype>
 #include <cmath>
+#include <numbers>
 #include <numeric>
 #include <utility>
 
@@ -28,9 +29,25 @@ constexpr std::array<std::pair<const char*, double TokenComparison::*>, 5> kComp
     {"top1_agreement", &TokenComparison::top1_agreement},
 }};
 
+// What lm-evaluation-harness prints (docs/metrics.md), from the loss of all tokens together.
+void AddTextMetrics(const TextSize& size, double loss, Json* json) {
+  const double a_byte = loss / static_cast<double>(size.bytes);
+  json->update({{"word_perplexity", std::exp(loss / static_cast<double>(size.words))},
+                {"byte_perplexity", std::exp(a_byte)},
+                {"bits_per_byte", a_byte / std::numbers::ln2},
+                {"words", size.words},
+                {"bytes", size.bytes}});
+}
+
 Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
-  Json json = {{"perplexity", Perplexity(result.window_losses)},
-               {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses))}};
+  const std::vector<double> weights = WindowWeights(result.window_tokens_scored);
+  Json json = {{"perplexity", Perplexity(result.window_losses, weights)},
+               {"stderr", NumberOrNull(PerplexityStandardError(result.window_losses, weights))}};
+  if (result.text_size) {
+    const double loss =
+        MeanLoss(result.window_losses, weights) * static_cast<double>(result.tokens);
+    AddTextMetrics(*result.text_size, loss, &json);
+  }
   if (result.token_metrics) {
     const std::optional<TokenComparison>& comparison = result.comparison;
     for (const auto& [name, member] : kComparisonFields)
@@ -43,8 +60,10 @@ Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
                {"windows", result.window_losses.size()},
                {"window_tokens", result.window_tokens},
                {"text_sha256", result.text_sha256},
-               {"ids_sha256", result.ids_sha256},
-               {"window_losses", result.window_losses}});
+               {"ids_sha256", result.ids_sha256}});
+  if (!result.window_tokens_scored.empty())
+    json["window_tokens_scored"] = result.window_tokens_scored;
+  json["window_losses"] = result.window_losses;
   return json;
 }
 
@@ -72,6 +91,10 @@ std::string FullPrecisionFormat(const std::string& dtype) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return std::tolower(c); });
   return text;
+}
+
+std::vector<double> WindowWeights(const std::vector<Index>& scored_tokens) {
+  return {scored_tokens.begin(), scored_tokens.end()};
 }
 
 std::string TokenLossesFileName(const std::string& cell_id) {

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "base/matrix.h"
+#include "eval/token_windows.h"
 #include "methods/layer_report.h"
 #include "methods/recipe.h"
 
@@ -32,8 +33,12 @@ struct EvaluationResult {
   Index window_tokens = 0;
   std::string text_sha256;
   std::string ids_sha256;
-  Index tokens = 0;  // scored: windows * (window_tokens - 1)
+  Index tokens = 0;  // scored
   std::vector<double> window_losses;
+  // Of each window, where windows differ in it; else empty.
+  std::vector<Index> window_tokens_scored = {};
+  // Where the protocol has numbers by words and bytes of the text.
+  std::optional<TextSize> text_size = {};
   // With token metrics; the comparison not for full precision itself.
   bool token_metrics = false;
   std::vector<float> token_losses = {};  // of every scored token, window by window, in nats
@@ -79,6 +84,9 @@ std::string TokenLossesFileName(const std::string& cell_id);
 
 // The object of docs/results.md, with the one evaluation under `metrics`.
 nlohmann::ordered_json ToJson(const CellRecord& cell);
+
+// Of each window, from the number of its scored tokens: the weights of base/statistics.h.
+std::vector<double> WindowWeights(const std::vector<Index>& scored_tokens);
 
 // What tables call the format of a checkpoint's own weights: "f16".
 std::string FullPrecisionFormat(const std::string& dtype);

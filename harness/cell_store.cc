@@ -9,6 +9,16 @@ namespace daq {
 
 using Json = nlohmann::ordered_json;
 
+namespace {
+
+const Json& MetricOf(const Json& cell) {
+  const Json& metrics = cell.at("metrics");
+  DAQ_CHECK(metrics.size() == 1, "a cell holds one metric");
+  return *metrics.begin();
+}
+
+}  // namespace
+
 void CellStore::Write(const CellRecord& cell) const {
   // First what the cell's file names: a cell that is there is whole.
   if (const std::vector<float>& losses = cell.evaluation.token_losses; !losses.empty()) {
@@ -38,9 +48,11 @@ bool CellStore::IsDone(const std::string& id) const {
 }
 
 std::vector<double> WindowLossesOf(const Json& cell) {
-  const Json& metrics = cell.at("metrics");
-  DAQ_CHECK(metrics.size() == 1, "a cell holds one metric");
-  return metrics.begin()->at("window_losses").get<std::vector<double>>();
+  return MetricOf(cell).at("window_losses").get<std::vector<double>>();
+}
+
+std::vector<double> WindowWeightsOf(const Json& cell) {
+  return MetricOf(cell).value("window_tokens_scored", std::vector<double>());
 }
 
 }  // namespace daq

@@ -32,4 +32,7 @@ class CellStore {
 // The window losses of a finished cell's one metric.
 std::vector<double> WindowLossesOf(const nlohmann::ordered_json& cell);
 
+// How much each of them counts, as base/statistics.h takes it; none where all count the same.
+std::vector<double> WindowWeightsOf(const nlohmann::ordered_json& cell);
+
 }  // namespace daq

@@ -44,7 +44,7 @@ constexpr ConfigKey kKeys[] = {
     {"evaluate.file", true, "the text or ids, relative to the config's folder"},
     {"evaluate.dataset", true, "an entry of configs/datasets.yaml, in place of the protocol's own"},
     {"evaluate.dataset_file", true, "which file of that dataset"},
-    {"evaluate.window_tokens", true, "tokens of a window; all but the first are scored"},
+    {"evaluate.window_tokens", true, "tokens of a window; which are scored is the protocol's"},
     {"evaluate.max_windows", true, "score only the first so many windows"},
     {"evaluate.token_metrics", true, "also KL divergence from full precision, top-1 agreement with it, and each token's loss"},
 

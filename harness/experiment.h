@@ -39,7 +39,7 @@ struct EvaluationRequest {
       name;  // the key of its metrics and the table's column; the protocol's id unless given
   std::string protocol;  // an id of EvaluationProtocols()
   TextSource source;
-  Index window_tokens = 2048;
+  Index window_tokens = 2048;  // the protocol's own, unless given
   std::optional<Index> max_windows = {};
   bool token_metrics = false;  // also compare each token's prediction with full precision's
 

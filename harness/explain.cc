@@ -80,7 +80,6 @@ std::string ExplainSource(const TextSource& source, std::string_view chosen_by) 
 
 std::string ExplainEvaluation(const EvaluationRequest& request) {
   const ProtocolInfo& info = *FindEvaluationProtocol(request.protocol);
-  const EvaluationRequest usual;
   const bool usual_source = request.source.file.empty() && request.source.dataset == info.dataset &&
                             request.source.dataset_file == info.dataset_file;
   std::string text = WrappedText(
@@ -88,7 +87,7 @@ std::string ExplainEvaluation(const EvaluationRequest& request) {
   text.append(ExplainSource(request.source, DefaultOrConfig(usual_source)));
   if (request.protocol != "ids") {
     text.append(Line("window_tokens", std::to_string(request.window_tokens),
-                     DefaultOrConfig(request.window_tokens == usual.window_tokens),
+                     DefaultOrConfig(request.window_tokens == info.window_tokens),
                      "evaluate.window_tokens"));
   }
   text.append(Line("max_windows",

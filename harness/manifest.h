@@ -16,7 +16,7 @@ struct Manifest {
     std::string title;
     std::string protocol;
     Index window_tokens = 0;
-    // The protocol's own text, whole, in windows of its own length: what papers' numbers are of.
+    // The protocol's own text, whole: what papers' numbers are of.
     bool as_published = false;
   };
   struct Row {

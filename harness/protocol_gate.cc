@@ -6,12 +6,21 @@
 #include <cmath>
 
 namespace daq {
+namespace {
+
+std::string NameOfMetric(const std::string& protocol) {
+  std::string name = PublishedMetric(protocol);
+  std::replace(name.begin(), name.end(), '_', ' ');
+  return name;
+}
+
+}  // namespace
 
 std::string GateProblem(const std::vector<PublishedValue>& published, const std::string& model,
                         const EvaluationRequest& evaluation, double perplexity) {
   if (!IsAsPublished(evaluation)) return "";
-  const std::vector<const PublishedValue*> values =
-      FindPublished(published, model, "fp16", "f16", "none", evaluation.protocol);
+  const std::vector<const PublishedValue*> values = FindPublished(
+      published, model, "fp16", "f16", "none", evaluation.protocol, evaluation.window_tokens);
   if (values.empty()) return "";
   const auto distance = [&](const PublishedValue* value) {
     return std::abs(perplexity / value->value - 1);
@@ -28,10 +37,10 @@ std::string GateProblem(const std::vector<PublishedValue>& published, const std:
           : "Likely: a longer or overlapping context, a text that the model has seen, or only part "
             "of it";
   return fmt::format(
-      "full precision of {} on {} has perplexity {:.3f}; published is {} ({}, {}), {:.1f} % off. {}. "
+      "full precision of {} on {} has {} {:.3f}; published is {} ({}, {}), {:.1f} % off. {}. "
       "Numbers of this run would not compare with papers'. To go on nevertheless: --no-gate",
-      model, evaluation.name, perplexity, nearest->printed, nearest->source, nearest->table,
-      100 * distance(nearest), cause);
+      model, evaluation.name, NameOfMetric(evaluation.protocol), perplexity, nearest->printed,
+      nearest->source, nearest->table, 100 * distance(nearest), cause);
 }
 
 }  // namespace daq

@@ -57,6 +57,18 @@ class CsvRecords {
   int line_ = 1;
 };
 
+template <typename Number>
+bool ReadNumber(const std::string& text, Number* number) {
+  const char* end = text.data() + text.size();
+  const auto [read, error] = std::from_chars(text.data(), end, *number);
+  return error == std::errc() && read == end;
+}
+
+Index WindowOrUsual(const std::string& protocol, Index window_tokens) {
+  const ProtocolInfo* info = FindEvaluationProtocol(protocol);
+  return window_tokens > 0 || info == nullptr ? window_tokens : info->window_tokens;
+}
+
 std::string LowerCase(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(),
                  [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
@@ -90,13 +102,19 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .format = field("format"),
                          .granularity = field("granularity"),
                          .protocol = field("protocol"),
+                         .metric = field("metric"),
                          .printed = field("value"),
                          .source = field("source"),
                          .table = field("table")};
-    const char* end = value.printed.data() + value.printed.size();
-    const auto [read, error] = std::from_chars(value.printed.data(), end, value.value);
-    if (error != std::errc() || read != end)
+    if (!ReadNumber(value.printed, &value.value))
       throw InputError({name, line}, "value", "a number", fmt::format("\"{}\"", value.printed));
+    if (const std::size_t at = value.protocol.find('@'); at != std::string::npos) {
+      const std::string window = value.protocol.substr(at + 1);
+      value.protocol.erase(at);
+      if (!ReadNumber(window, &value.window_tokens))
+        throw InputError({name, line}, "protocol", "a number of tokens behind @",
+                         fmt::format("\"{}\"", window));
+    }
     values.push_back(std::move(value));
   }
   return values;
@@ -117,12 +135,16 @@ std::string PublishedModelName(const std::string& model) {
   return name;
 }
 
+std::string PublishedMetric(const std::string& protocol) {
+  const ProtocolInfo* info = FindEvaluationProtocol(protocol);
+  return std::string(info == nullptr ? ProtocolInfo().published_metric : info->published_metric);
+}
+
 bool IsAsPublished(const EvaluationRequest& request) {
   const ProtocolInfo* protocol = FindEvaluationProtocol(request.protocol);
   return protocol != nullptr && !protocol->dataset.empty() && request.source.file.empty() &&
          request.source.dataset == protocol->dataset &&
-         request.source.dataset_file == protocol->dataset_file && !request.max_windows &&
-         request.window_tokens == WindowRequest().window_tokens;
+         request.source.dataset_file == protocol->dataset_file && !request.max_windows;
 }
 
 std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValue>& values,
@@ -130,11 +152,14 @@ std::vector<const PublishedValue*> FindPublished(const std::vector<PublishedValu
                                                  const std::string& method,
                                                  const std::string& format,
                                                  const std::string& granularity,
-                                                 const std::string& protocol) {
+                                                 const std::string& protocol, Index window_tokens) {
+  const Index window = WindowOrUsual(protocol, window_tokens);
   const std::string name = PublishedModelName(model);
+  const std::string metric = PublishedMetric(protocol);
   std::vector<const PublishedValue*> found;
   for (const PublishedValue& value : values) {
-    if (!protocol.empty() && value.protocol == protocol && value.method == method &&
+    if (!protocol.empty() && value.protocol == protocol && value.metric == metric &&
+        WindowOrUsual(protocol, value.window_tokens) == window && value.method == method &&
         value.format == format && value.granularity == granularity &&
         LowerCase(value.model) == name)
       found.push_back(&value);

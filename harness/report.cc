@@ -49,7 +49,10 @@ constexpr std::array kCsvMetricFields = {"dataset",
                                          "kl_p50",
                                          "kl_p90",
                                          "kl_p99",
-                                         "top1_agreement"};
+                                         "top1_agreement",
+                                         "word_perplexity",
+                                         "byte_perplexity",
+                                         "bits_per_byte"};
 
 void AppendLine(const std::vector<Json>& fields, std::string* text) {
   for (std::size_t i = 0; i < fields.size(); ++i)

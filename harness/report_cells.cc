@@ -23,6 +23,9 @@ using Row = Manifest::Row;
 // What the paper's headline compares a method with.
 constexpr std::array<std::string_view, 3> kBaselines = {"rtn", "gptq", "awq"};
 
+// The long fields of a metric.
+constexpr std::array<const char*, 2> kOfEachWindow = {"window_tokens_scored", "window_losses"};
+
 // The names by which `--against` knows a row: by its method, by method and format, and so on.
 std::vector<std::string> NamesOf(const Row& row) {
   std::vector<std::string> names = {row.method};
@@ -64,9 +67,9 @@ bool SameFormat(const Json& a, const Json& b) {
 Json PublishedOf(const Row& row, const Manifest::Column& column) {
   Json published = Json::array();
   if (!column.as_published) return published;
-  for (const PublishedValue* value :
-       FindPublished(PublishedValues(), row.model, row.method,
-                     row.full_precision ? "f16" : row.format, row.granularity, column.protocol)) {
+  for (const PublishedValue* value : FindPublished(
+           PublishedValues(), row.model, row.method, row.full_precision ? "f16" : row.format,
+           row.granularity, column.protocol, column.window_tokens)) {
     published.push_back(
         {{"value", value->printed}, {"source", value->source}, {"table", value->table}});
   }
@@ -105,13 +108,14 @@ class ReportCells::Comparison {
     std::vector<std::vector<double>> losses;
     for (const Entry& entry : entries_) losses.push_back(WindowLossesOf(entry.cell->cell));
     if (losses.empty()) return;
+    weights_ = WindowWeightsOf(entries_.front().cell->cell);  // of the windows, so the same for all
     const Index block = UsualBlockWindows(static_cast<Index>(losses.front().size()));
-    std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block);
+    std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block, weights_);
     for (std::size_t i = 0; i < entries_.size(); ++i) {
       entries_[i].losses = std::move(losses[i]);
       entries_[i].draws = draws[i];
       entries_[i].cell->draws = std::move(draws[i]);
-      entries_[i].perplexity = Perplexity(entries_[i].losses);
+      entries_[i].perplexity = Perplexity(entries_[i].losses, weights_);
       if (entries_[i].full_precision()) fp_ = i;
     }
     for (const Entry& entry : entries_) {
@@ -141,7 +145,7 @@ class ReportCells::Comparison {
     Interval interval;
     if (fp_ && !entry.full_precision()) {
       const Entry& fp = entries_[*fp_];
-      loss = PerplexityDifference(entry.losses, fp.losses);
+      loss = PerplexityDifference(entry.losses, fp.losses, weights_);
       interval = DifferenceInterval(entry.draws, fp.draws);
     }
     metric["loss_vs_fp_stderr"] = NumberOrNull(loss.standard_error);
@@ -224,6 +228,7 @@ class ReportCells::Comparison {
   }
 
   std::vector<Entry> entries_;
+  std::vector<double> weights_;  // of the windows
   std::optional<std::size_t> fp_;
 };
 
@@ -242,7 +247,7 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
       cell->failed = found->value("status", "") != "done";
       if (!cell->failed) {
         cell->metric = *found->at("metrics").begin();
-        cell->metric.erase("window_losses");  // the long one comes last, below
+        for (const char* name : kOfEachWindow) cell->metric.erase(name);  // they come last, below
         const Manifest::Column& column = manifest.columns[cells_[row].size() - 1];
         if (Json published = PublishedOf(manifest.rows[row], column); !published.empty())
           cell->metric["published"] = std::move(published);
@@ -264,7 +269,11 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
   }
   for (std::vector<std::optional<ReportCell>>& row : cells_) {
     for (std::optional<ReportCell>& cell : row) {
-      if (cell && !cell->failed) cell->metric["window_losses"] = WindowLossesOf(cell->cell);
+      if (!cell || cell->failed) continue;
+      const Json& metric = *cell->cell.at("metrics").begin();
+      for (const char* name : kOfEachWindow) {
+        if (metric.contains(name)) cell->metric[name] = metric.at(name);
+      }
     }
   }
 }

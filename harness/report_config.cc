@@ -12,9 +12,10 @@ namespace {
 
 constexpr std::array<std::string_view, 6> kFieldNames = {"model",       "method",      "format",
                                                          "granularity", "calibration", "evaluation"};
-constexpr std::array<std::string_view, 8> kValues = {
-    "perplexity", "loss_vs_fp",     "loss_reduction", "kl_mean", "kl_p50",
-    "kl_p99",     "top1_agreement", "bits_per_weight"};
+constexpr std::array<std::string_view, 11> kValues = {
+    "perplexity",      "loss_vs_fp",      "loss_reduction", "kl_mean",
+    "kl_p50",          "kl_p99",          "top1_agreement", "bits_per_weight",
+    "word_perplexity", "byte_perplexity", "bits_per_byte"};
 constexpr std::array<std::string_view, 3> kBoldNames = {"none", "best", "not_worse"};
 
 std::size_t PlaceOf(std::span<const std::string_view> names, std::string_view name) {
@@ -54,7 +55,7 @@ ReportLayout ReadReportLayout(const YamlValue& value) {
     layout.bold = static_cast<ReportLayout::Bold>(PlaceOf(kBoldNames, bold->Name(kBoldNames)));
   if (const std::optional<YamlValue> published = map.Find("published"))
     layout.published = published->Bool();
-  if (layout.published && layout.value != "perplexity")
+  if (layout.published && layout.value != "perplexity" && layout.value != "word_perplexity")
     map.Refuse("value: perplexity where published is true, for published values are perplexities",
                fmt::format("value: {}", layout.value));
   map.Finish("in a report");

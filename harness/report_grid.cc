@@ -201,18 +201,23 @@ class NumberGrid {
       text = fmt::format("{:.4f}", number.get<double>());
     else
       text = fmt::format("{:.3f}", number.get<double>());
-    if (layout_.published) {
+    if (IsComparable(entry)) {
       const std::string published = PublishedText(entry.cell->metric);
       if (!published.empty()) text += fmt::format(" ({})", published);
     }
     return {text, bold_.contains({row, column})};
   }
 
+  // Whether published values are of the number that is shown.
+  bool IsComparable(const Entry& entry) const {
+    return layout_.published && PublishedMetricOf(entry.cell->metric) == layout_.value;
+  }
+
   void AddSources(ReportSection* section) const {
     if (!layout_.published) return;
     std::set<std::string> sources;
     for (const auto& [place, entry] : cells_) {
-      if (!entry.IsKnown()) continue;
+      if (!entry.IsKnown() || !IsComparable(entry)) continue;
       for (const std::string& source : PublishedSources(entry.cell->metric)) sources.insert(source);
     }
     if (!sources.empty())
@@ -244,6 +249,9 @@ std::string MeaningOfValue(const std::string& value) {
       {"kl_p99", "99th percentile over tokens of KL(full precision || quantised), in nats"},
       {"top1_agreement", "Share of tokens for which both models have the same most probable next "
                          "token"},
+      {"word_perplexity", "Word perplexity = exp(loss of all tokens / words of the text)"},
+      {"byte_perplexity", "Byte perplexity = exp(loss of all tokens / bytes of the text)"},
+      {"bits_per_byte", "Loss of all tokens in bits / bytes of the text"},
       {"bits_per_weight", "Bits stored for a weight of the linear layers, scales and zero-points "
                           "included"}};
   return meanings.at(value) + ".\n";

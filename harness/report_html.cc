@@ -119,7 +119,8 @@ class Page {
           warnings.push_back(fmt::format(
               "full precision of {} on {} is {:.3f}, published {}: the text, the tokenizer or the "
               "checkpoint is probably another, and then no number here compares with a paper's",
-              row.model, column.title, cell->metric.at("perplexity").get<double>(), published));
+              row.model, column.title,
+              cell->metric.at(PublishedMetricOf(cell->metric)).get<double>(), published));
       }
     });
     if (missing > 0)

@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "harness/published.h"
 #include "harness/report_grid.h"
 #include "harness/report_seeds.h"
 
@@ -28,6 +29,11 @@ std::string Fixed(const Json& value) {
 std::string PerplexityText(const Json& metric) {
   std::string number = Fixed(metric.at("perplexity"));
   return metric.at("stderr").is_null() ? number : number + " ± " + Fixed(metric.at("stderr"));
+}
+
+// "8.792"; empty where the evaluation counts no words.
+std::string WordPerplexityText(const Json& metric) {
+  return metric.contains("word_perplexity") ? Fixed(metric.at("word_perplexity")) : "";
 }
 
 // "+0.439 [+0.361, +0.521]"; without the interval where there is none.
@@ -80,6 +86,9 @@ std::vector<Number> Numbers(const std::string& against) {
   std::vector<Number> numbers = {
       {"", PerplexityText, nullptr,
        "Perplexity = exp(mean loss of the windows) ± standard error over windows.\n"},
+      {"word ppl", WordPerplexityText, "word_perplexity",
+       "word ppl = exp(loss of all tokens / words of the text), which lm-evaluation-harness prints "
+       "and published values of\nits protocol are.\n"},
       {"published", PublishedText, "published",
        "published = perplexities of the same model, recipe and protocol (results/published.csv); ≠ "
        "where the measured\none lies more than 1 % outside.\n"},
@@ -263,6 +272,10 @@ ReportSection ModelSection(const Layout& layout, const std::string& model) {
 
 }  // namespace
 
+std::string PublishedMetricOf(const Json& metric) {
+  return PublishedMetric(metric.value("protocol", ""));
+}
+
 std::string PublishedText(const Json& metric) {
   if (!metric.contains("published")) return "";
   double low = 0;
@@ -282,7 +295,7 @@ std::string PublishedText(const Json& metric) {
       high_text = printed;
     }
   }
-  const double measured = metric.at("perplexity");
+  const double measured = metric.at(PublishedMetricOf(metric));
   const bool differs = measured < 0.99 * low || measured > 1.01 * high;
   return low_text + (low == high ? "" : " to " + high_text) + (differs ? " ≠" : "");
 }

@@ -31,7 +31,10 @@ ReportTables MakeReportTables(const Manifest& manifest, const ReportCells& cells
                               const std::string& against,
                               const std::optional<ReportLayout>& layout);
 
-// "5.68", "5.96 to 6.00" where sources differ; with " \u2260" behind where a measured perplexity lies
+// The number of a metric that published values are of (harness/published.h).
+std::string PublishedMetricOf(const nlohmann::ordered_json& metric);
+
+// "5.68", "5.96 to 6.00" where sources differ; with " \u2260" behind where the measured one lies
 // more than 1 % outside. Empty without published values.
 std::string PublishedText(const nlohmann::ordered_json& metric);
 

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <set>
 
@@ -98,10 +99,11 @@ class Runner {
     for (const Cell& cell : work_.cells) {
       const Arm& arm = work_.arms[cell.arm];
       if (!arm.recipe.full_precision || !store_.IsDone(cell.id)) continue;
+      const EvaluationRequest& request = work_.evaluations[cell.evaluation].request;
+      const nlohmann::ordered_json metrics = store_.Read(cell.id)->at("metrics");
       const std::string problem =
-          GateProblem(PublishedValues(), work_.models[arm.model]->name,
-                      work_.evaluations[cell.evaluation].request,
-                      Perplexity(WindowLossesOf(*store_.Read(cell.id))));
+          GateProblem(PublishedValues(), work_.models[arm.model]->name, request,
+                      metrics.front().at(PublishedMetric(request.protocol)));
       if (!problem.empty()) throw InputError({work_.models[arm.model]->name}, problem);
     }
     passed_gate_ = true;
@@ -318,13 +320,18 @@ class Runner {
     record.evaluate_seconds = scored.seconds;
     record.peak_rss_bytes = scored.peak_rss_bytes;
     store_.Write(record);
-    progress_->Note(fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description,
-                                EvaluationName(cell), Perplexity(record.evaluation.window_losses),
-                                FormatSeconds(record.evaluate_seconds)));
+    const EvaluationResult& result = record.evaluation;
+    progress_->Note(
+        fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description, EvaluationName(cell),
+                    Perplexity(result.window_losses, WindowWeights(result.window_tokens_scored)),
+                    FormatSeconds(record.evaluate_seconds)));
   }
 
   static void AddScores(WindowScores scores, EvaluationResult* result) {
     result->window_losses = std::move(scores.losses);
+    const std::vector<Index>& scored = scores.scored_tokens;
+    if (std::adjacent_find(scored.begin(), scored.end(), std::not_equal_to<>()) != scored.end())
+      result->window_tokens_scored = scored;
     if (!result->token_metrics) return;
     result->token_losses = std::move(scores.token_losses);
     if (!scores.token_kl.empty())
@@ -353,7 +360,8 @@ class Runner {
     record.evaluation.window_tokens = evaluation.windows.window_tokens;
     record.evaluation.text_sha256 = evaluation.windows.text_sha256;
     record.evaluation.ids_sha256 = evaluation.windows.ids_sha256;
-    record.evaluation.tokens = evaluation.windows.count() * (evaluation.windows.window_tokens - 1);
+    record.evaluation.tokens = evaluation.windows.scored_tokens();
+    record.evaluation.text_size = evaluation.windows.text_size;
     record.host = host_;
     record.version = Version();
     return record;

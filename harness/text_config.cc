@@ -75,6 +75,7 @@ EvaluationRequest FromProtocol(const ProtocolInfo& info) {
   request.protocol = info.id;
   request.source.dataset = info.dataset;
   request.source.dataset_file = info.dataset_file;
+  request.window_tokens = info.window_tokens;
   return request;
 }
 

@@ -250,6 +250,11 @@ class Resolver {
                     {"window_tokens", input.windows.window_tokens},
                     {"text", input.windows.text_sha256},
                     {"ids", input.windows.ids_sha256}};
+    // What ids do not tell: which of them are scored, and what the loss is divided by.
+    for (const ScoredRange& range : input.windows.scored)
+      content["scored"].push_back({range.begin, range.end});
+    if (const std::optional<TextSize>& size = input.windows.text_size)
+      content["text_size"] = {size->words, size->bytes};
     if (input.request.token_metrics) content["token_metrics"] = true;
     return ContentId(content);
   }

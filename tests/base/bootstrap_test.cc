@@ -176,5 +176,26 @@ TEST(BootstrapDeathTest, RefusesSeriesOfDifferentWindows) {
   EXPECT_DEATH(BootstrapPerplexities({{1, 2}}, 0), "a block has a window");
 }
 
+// Each draw against the same windows drawn one by one: the perplexity of their tokens.
+TEST(BootstrapTest, WeightsCountTokensOfTheDrawnWindows) {
+  const Losses losses = {1, 2, 4, 2.5, 3};
+  const Losses weights = {10, 1, 3, 10, 7};
+  const auto draws = BootstrapPerplexities({losses}, 2, weights);
+  PythonRandom random(kBootstrapSeed);
+  for (const double draw : draws[0]) {
+    double sum = 0;
+    double tokens = 0;
+    for (int window = 0; window < 5; window += 2) {
+      const auto start = static_cast<std::size_t>(random.RandInt(0, 4));
+      for (std::size_t i = 0; i < (window < 4 ? 2U : 1U); ++i) {
+        const std::size_t drawn = (start + i) % 5;
+        sum += weights[drawn] * losses[drawn];
+        tokens += weights[drawn];
+      }
+    }
+    ASSERT_NEAR(draw, std::exp(sum / tokens), 1e-12);
+  }
+}
+
 }  // namespace
 }  // namespace daq

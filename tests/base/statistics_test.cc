@@ -37,5 +37,30 @@ TEST(StatisticsTest, PairedErrorIsZeroForEqualLossesAndSmallForParallelOnes) {
   EXPECT_LT(difference.standard_error, 0.02 * PerplexityStandardError(a));
 }
 
+// By hand: 3 tokens of loss 1 and 1 token of loss 3 are 4 of mean 1.5; the ratio's linearised terms
+// are weight / 2 * (loss - 1.5), so -0.75 and 0.75.
+TEST(StatisticsTest, WeightsCountTokens) {
+  const std::vector<double> losses = {1, 3};
+  const std::vector<double> weights = {3, 1};
+  EXPECT_DOUBLE_EQ(MeanLoss(losses, weights), 1.5);
+  EXPECT_DOUBLE_EQ(Perplexity(losses, weights), std::exp(1.5));
+  EXPECT_DOUBLE_EQ(PerplexityStandardError(losses, weights), std::exp(1.5) * 0.75);
+  const std::vector<double> fp = {1, 2};
+  const PairedDifference difference = PerplexityDifference(losses, fp, weights);
+  EXPECT_DOUBLE_EQ(difference.value, std::exp(1.5) - std::exp(1.25));
+  EXPECT_DOUBLE_EQ(difference.standard_error, 0.75 * std::exp(1.5) - 0.375 * std::exp(1.25));
+}
+
+TEST(StatisticsTest, EqualWeightsChangeNothing) {
+  const std::vector<double> a = {1.0, 2.5, 3.0, 4.2};
+  const std::vector<double> b = {1.1, 2.4, 3.3, 4.0};
+  const std::vector<double> weights(4, 255);
+  // A few roundings of numbers near 20.
+  EXPECT_NEAR(Perplexity(a, weights), Perplexity(a), 1e-13);
+  EXPECT_NEAR(PerplexityStandardError(a, weights), PerplexityStandardError(a), 1e-13);
+  EXPECT_NEAR(PerplexityDifference(a, b, weights).standard_error,
+              PerplexityDifference(a, b).standard_error, 1e-13);
+}
+
 }  // namespace
 }  // namespace daq

@@ -86,6 +86,23 @@ TEST_F(ForwardTest, AnUntrainedModelIsAboutAsGoodAsGuessing) {
   EXPECT_LT(loss, std::log(kVocabulary) + 1.5);
 }
 
+// Windows that end in padding: what stands there changes no bit of what is scored before, and a
+// window cut short there has the same loss but for the shapes of its products.
+TEST_F(ForwardTest, PaddingChangesNothing) {
+  TokenWindows windows = MakeWindows(0, 2);
+  windows.scored = {{0, 140}, {20, 139}};
+  const std::vector<double> expected = Losses(windows, 2);
+  for (Index window = 0; window < 2; ++window) {
+    for (Index i = 141; i < kWindowTokens; ++i)
+      windows.ids[static_cast<std::size_t>(window * kWindowTokens + i)] = static_cast<TokenId>(i);
+  }
+  EXPECT_EQ(Losses(windows, 2), expected);
+  EXPECT_EQ(Losses(windows.Part(1, 1), 1), std::vector<double>{expected[1]});
+  windows.ids[140] ^= 1;  // the last that is predicted
+  EXPECT_NE(Losses(windows, 2)[0], expected[0]);
+  EXPECT_EQ(Losses(windows, 2)[1], expected[1]);
+}
+
 TEST_F(ForwardTest, CausalALaterTokenDoesNotChangeEarlierInputs) {
   // What the layers read at positions before a changed token stays the same bits.
   const auto inputs = [&](const TokenWindows& windows) {

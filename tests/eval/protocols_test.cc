@@ -113,6 +113,37 @@ TEST(RandomCropsTest, RefusesDocumentsThatAreAllTooShort) {
             "x.jsonl: none of the 3 documents has the 9 tokens of a window: the longest has 8");
 }
 
+TokenWindows HalfScored(std::string_view text, Index window_tokens, std::optional<TokenId> bos = 1,
+                        std::optional<Index> max_windows = std::nullopt) {
+  return CutHalfScoredChunks(text, ByteTokenizer(), bos, window_tokens, max_windows, "x.raw");
+}
+
+TEST(HalfScoredChunksTest, BosStandsFirstAndTheSecondHalfIsScored) {
+  const TokenWindows windows = HalfScored("abcdefghijk", 5);
+  EXPECT_EQ(windows.ids, (std::vector<TokenId>{1, 'a', 'b', 'c', 'd', 1, 'f', 'g', 'h', 'i'}));
+  EXPECT_EQ(windows.scored, (std::vector<ScoredRange>{{2, 4}, {2, 4}}));
+  EXPECT_EQ(windows.scored_tokens(), 4);
+  EXPECT_EQ(windows.target(1, 3), 'i');
+  EXPECT_EQ(HalfScored("abcdefghijk", 4).scored_range(0), (ScoredRange{2, 3}));
+  EXPECT_EQ(HalfScored("abcdefghijk", 5, std::nullopt).ids[5], 'e') << "a tokenizer without BOS";
+  EXPECT_EQ(HalfScored("abcdefghijk", 5, 1, 1).count(), 1);
+}
+
+TEST(HalfScoredChunksTest, FiveHundredAndTwelveTokensScoreTwoHundredAndFiftyFive) {
+  const ScoredRange range = HalfScored(std::string(1024, 'x'), 512).scored_range(0);
+  EXPECT_EQ(range, (ScoredRange{256, 511}));
+  EXPECT_EQ(range.count(), 255);
+}
+
+TEST(HalfScoredChunksTest, RefusesLessThanTwoChunksAndWindowsWithNothingToScore) {
+  EXPECT_EQ(HalfScored("abcdefg", 4).count(), 2);
+  EXPECT_EQ(MessageOf([] { HalfScored("abcdef", 4); }),
+            "x.raw: the text is shorter than two windows of 4 tokens, which llama-perplexity "
+            "needs: 7 tokens");
+  EXPECT_EQ(MessageOf([] { HalfScored("abcdef", 2); }),
+            "x.raw: window_tokens: expected 3 or more, for half of a window is scored, found 2");
+}
+
 class IdWindowsTest : public testing::Test {
  protected:
   TokenWindows Read(std::string_view content, std::optional<Index> max_windows = std::nullopt) {
@@ -174,7 +205,8 @@ TEST(ProtocolsTest, AreFoundByTheirIds) {
     ids.emplace_back(info.id);
     EXPECT_EQ(FindEvaluationProtocol(info.id), &info);
   }
-  EXPECT_EQ(ids, (std::vector<std::string>{"gptq-wikitext2", "gptq-c4", "gptq-c4-new", "ids"}));
+  EXPECT_EQ(ids, (std::vector<std::string>{"gptq-wikitext2", "gptq-c4", "gptq-c4-new",
+                                           "llamacpp-512", "lm-eval-wikitext", "ids"}));
   EXPECT_EQ(FindEvaluationProtocol("gptq"), nullptr);
 }
 
@@ -212,6 +244,127 @@ TEST(SlowGoldenProtocolsTest, WindowsEqualTheScripts) {
     EXPECT_EQ(std::vector<TokenId>(windows.ids.begin(), windows.ids.begin() + 8),
               golden.at("first_ids").get<std::vector<TokenId>>());
   }
+}
+
+std::filesystem::path GoldenFile(const std::string& name) {
+  constexpr std::string_view kShared = "shared:";
+  return name.starts_with(kShared) ? SharedPath(name.substr(kShared.size()))
+                                   : std::filesystem::path(DAQ_SOURCE_DIR) / name;
+}
+
+// Of ranges as the script writes them: begin and end of each window, little-endian int32.
+std::string HashOf(const std::vector<ScoredRange>& scored) {
+  std::vector<std::int32_t> numbers;
+  for (const ScoredRange& range : scored) {
+    numbers.push_back(static_cast<std::int32_t>(range.begin));
+    numbers.push_back(static_cast<std::int32_t>(range.end));
+  }
+  return Sha256Hex(std::as_bytes(std::span(numbers)));
+}
+
+// Ids and scored positions against lm-evaluation-harness's own functions and a Python
+// implementation of llama.cpp's.
+void CompareScoredWindows(bool of_the_repository) {
+  const nlohmann::json goldens = nlohmann::json::parse(ReadFile(
+      std::filesystem::path(DAQ_SOURCE_DIR) / "tests/golden/protocols/scored_windows.json"));
+  ASSERT_EQ(goldens.size(), 16U);
+  for (const nlohmann::json& golden : goldens) {
+    const std::string file = golden.at("file");
+    if (file.starts_with("shared:") == of_the_repository) continue;
+    SCOPED_TRACE(golden.dump());
+    const Tokenizer tokenizer(GoldenFile(golden.at("tokenizer")));
+    WindowRequest request{.protocol = golden.at("protocol"),
+                          .file = GoldenFile(file),
+                          .window_tokens = golden.at("window_tokens"),
+                          .max_windows = {}};
+    if (!golden.at("max_windows").is_null())
+      request.max_windows = golden.at("max_windows").get<Index>();
+    const TokenWindows windows = MakeEvaluationWindows(request, &tokenizer, tokenizer.vocab_size());
+    EXPECT_EQ(windows.count(), golden.at("windows").get<Index>());
+    EXPECT_EQ(windows.scored_tokens(), golden.at("scored_tokens").get<Index>());
+    EXPECT_EQ(windows.text_sha256, golden.at("text_sha256"));
+    EXPECT_EQ(windows.ids_sha256, golden.at("ids_sha256"));
+    EXPECT_EQ(HashOf(windows.scored), golden.at("scored_sha256"));
+    EXPECT_EQ(windows.text_size.has_value(), golden.contains("words"));
+    if (windows.text_size) {
+      EXPECT_EQ(windows.text_size->words, golden.at("words"));
+      EXPECT_EQ(windows.text_size->bytes, golden.at("bytes"));
+    }
+  }
+}
+
+TEST(GoldenProtocolsTest, ScoredWindowsEqualTheScripts) { CompareScoredWindows(true); }
+
+TEST(SlowGoldenProtocolsTest, ScoredWindowsOfWikiText2EqualTheScripts) {
+  DAQ_REQUIRE_SHARED("data/wikitext2");
+  DAQ_REQUIRE_SHARED("data/llama");
+  CompareScoredWindows(false);
+}
+
+TEST(ProtocolsTest, RawTextsOfScoredWindowsAreChecked) {
+  const Tokenizer tokenizer(std::filesystem::path(DAQ_SOURCE_DIR) / "demo/model");
+  const TemporaryFolder folder;
+  const auto message = [&](const std::string& protocol, const std::string& name,
+                           const std::string& text) {
+    const auto file = WriteText(folder.path(), name, text);
+    const std::string found = MessageOf([&] {
+      MakeEvaluationWindows({.protocol = protocol, .file = file, .max_windows = {}}, &tokenizer,
+                            tokenizer.vocab_size());
+    });
+    EXPECT_TRUE(found.starts_with(file.string() + ": ")) << found;
+    return found.substr(file.string().size() + 2);
+  };
+  EXPECT_EQ(message("lm-eval-wikitext", "a.raw", " = = Early years = = \nNo page."),
+            "no page: expected a line such as \" = Title = \", at which a page begins");
+  EXPECT_EQ(message("llamacpp-512", "a.raw", "The little fox."),
+            "the text is shorter than two windows of 2048 tokens, which llama-perplexity needs: " +
+                std::to_string(tokenizer.Encode("The little fox.").size()) + " tokens");
+  for (const char* protocol : {"llamacpp-512", "lm-eval-wikitext"}) {
+    EXPECT_EQ(message(protocol, "a.jsonl", "{\"text\": \" = A = \"}\n"),
+              "expected a text named *.txt, *.raw or *.tokens");
+  }
+}
+
+// The demo's tokenizer with other settings.
+TEST(ProtocolsTest, TheTokenizersSettingsDecideOverBosAndPrefix) {
+  const std::filesystem::path source = DAQ_SOURCE_DIR;
+  const auto make = [&](const std::string& protocol, const std::string& settings) {
+    const TemporaryFolder folder;
+    WriteText(folder.path(), "tokenizer.model", ReadFile(source / "demo/model/tokenizer.model"));
+    WriteText(folder.path(), "tokenizer_config.json", settings);
+    const Tokenizer tokenizer(folder.path());
+    return MakeEvaluationWindows({.protocol = protocol,
+                                  .file = source / "tests/data/pages.raw",
+                                  .window_tokens = 64,
+                                  .max_windows = {}},
+                                 &tokenizer, tokenizer.vocab_size());
+  };
+  const auto first_ids = [](const TokenWindows& windows, Index window) {
+    return std::pair(windows.window(window)[0], windows.window(window)[1]);
+  };
+  const std::string file = (source / "tests/data/pages.raw").string();
+  // BOS is 1 and EOS 2; the text is "▁▁" "=" or begins so, with other ids.
+  EXPECT_EQ(make("llamacpp-512", "{}").window(1)[0], 1);
+  const TokenWindows plain = make("llamacpp-512", R"({"add_bos_token": false})");
+  EXPECT_NE(plain.window(0)[0], 1);
+  EXPECT_NE(plain.window(1)[0], 1) << "nothing is replaced where the tokenizer adds no BOS";
+  EXPECT_EQ(MessageOf([&] { make("llamacpp-512", R"({"add_eos_token": true})"); }),
+            file + ": the tokenizer adds an EOS to a text, for which the protocol is not defined "
+                   "(llama-perplexity stops there)");
+  EXPECT_EQ(first_ids(make("lm-eval-wikitext", "{}"), 0), (std::pair<TokenId, TokenId>(1, 1)))
+      << "the prefix, then the tokenizer's own BOS";
+  const TokenWindows prefixed = make("lm-eval-wikitext", R"({"add_bos_token": false})");
+  EXPECT_EQ(prefixed.window(0)[0], 1);
+  EXPECT_NE(prefixed.window(0)[1], 1);
+  EXPECT_EQ(make("lm-eval-wikitext", R"({"add_bos_token": false, "bos_token": null})").window(0)[0],
+            2)
+      << "EOS stands in for a BOS that is not there";
+  EXPECT_EQ(MessageOf([&] {
+              make("lm-eval-wikitext",
+                   R"({"add_bos_token": false, "bos_token": null, "eos_token": null})");
+            }),
+            file + ": the tokenizer has neither a BOS nor an EOS, one of which has to stand before "
+                   "the first token of a page");
 }
 
 // The windows that the methods' authors' own programs were run on.

@@ -126,6 +126,48 @@ TEST_F(WindowScoresTest, AModelDoesNotDivergeFromItself) {
   EXPECT_EQ(scores.top1_agreements, std::vector<Index>(kWindows, kScored));
 }
 
+// A part of each window is scored, once its last position too: the same positions of a window that
+// is scored whole have the same numbers, whose mean is the window's loss.
+TEST_F(WindowScoresTest, ScoredRangesAreThosePositions) {
+  const WindowScores whole = Score(1, 0, 2);
+  windows_.following = {3, 4, 5};
+  windows_.scored = {{0, 300}, {150, 301}, {7, 8}};
+  const WindowScores scores = Score(1, 0, 2);
+  EXPECT_EQ(scores.scored_tokens, (std::vector<Index>{300, 151, 1}));
+  ASSERT_EQ(scores.token_losses.size(), 452U);
+  ASSERT_EQ(scores.token_kl.size(), 452U);
+  const MatrixD own = LogProbabilities(1);
+  std::size_t at = 0;
+  for (Index window = 0; window < kWindows; ++window) {
+    const ScoredRange range = windows_.scored_range(window);
+    double sum = 0;
+    for (Index t = range.begin; t < range.end; ++t, ++at) {
+      const TokenId target = windows_.target(window, t);
+      const double expected = -own(window * kWindowTokens + t, target);
+      // As in AgreeWithAPlainLoop.
+      EXPECT_NEAR(static_cast<double>(scores.token_losses[at]), expected, 1e-5);
+      sum += expected;
+      if (t == kScored) continue;  // not scored in whole windows
+      const auto same = static_cast<std::size_t>(window * kScored + t);
+      // Tiles begin elsewhere: products in float32 may round otherwise.
+      EXPECT_NEAR(scores.token_losses[at], whole.token_losses[same], 1e-5F);
+      EXPECT_NEAR(scores.token_kl[at], whole.token_kl[same], 1e-5F);
+    }
+    EXPECT_NEAR(scores.losses[static_cast<std::size_t>(window)],
+                sum / static_cast<double>(range.count()), 1e-5);
+    EXPECT_LE(scores.top1_agreements[static_cast<std::size_t>(window)], range.count());
+  }
+  EXPECT_EQ(scores.losses[0], whole.losses[0]) << "a range that is the usual one";
+  EXPECT_EQ(scores.top1_agreements[0], whole.top1_agreements[0]);
+  for (const int threads : {1, 3}) {
+    const WindowScores again = Score(1, 0, threads);
+    EXPECT_EQ(again.losses, scores.losses);
+    EXPECT_EQ(again.token_losses, scores.token_losses);
+    EXPECT_EQ(again.token_kl, scores.token_kl);
+    EXPECT_EQ(again.top1_agreements, scores.top1_agreements);
+  }
+}
+
 TEST_F(WindowScoresTest, SameBitsForAnyNumberOfThreadsWithAReferenceOrWithout) {
   const WindowScores expected = Score(1, 0, 1);
   for (const int threads : {2, 3}) {

@@ -27,6 +27,23 @@ CellPart PartOf(Index first, Index count) {
   return part;
 }
 
+// Of windows 0 .. 5 with 2, 5, 1, 1, 4 and 3 scored tokens, those from `first` on.
+CellPart UnequalPartOf(Index first, Index count) {
+  const std::vector<Index> scored = {2, 5, 1, 1, 4, 3};
+  CellPart part = PartOf(first, count);
+  part.scores.token_losses.clear();
+  part.scores.token_kl.clear();
+  for (Index window = first; window < first + count; ++window) {
+    const Index tokens = scored.at(static_cast<std::size_t>(window));
+    part.scores.scored_tokens.push_back(tokens);
+    for (Index token = 0; token < tokens; ++token) {
+      part.scores.token_losses.push_back(static_cast<float>(10 * window + token));
+      part.scores.token_kl.push_back(-static_cast<float>(10 * window + token));
+    }
+  }
+  return part;
+}
+
 class CellPartsTest : public testing::Test {
  protected:
   TemporaryFolder folder_;
@@ -49,6 +66,43 @@ TEST_F(CellPartsTest, PartsOfAnyCuttingJoinToTheSameBits) {
     parts_.Remove("cell");
   }
   EXPECT_TRUE(parts_.Read("cell").empty());
+}
+
+TEST_F(CellPartsTest, WindowsMayDifferInTheirScoredTokens) {
+  const CellPart whole = UnequalPartOf(0, 6);
+  for (const std::vector<WindowRange>& cutting :
+       std::vector<std::vector<WindowRange>>{{{0, 6}},
+                                             {{0, 3}, {3, 3}},
+                                             {{4, 2}, {0, 4}},
+                                             {{0, 5}, {1, 5}},
+                                             {{2, 2}, {0, 2}, {4, 2}}}) {
+    for (const WindowRange& range : cutting)
+      parts_.Write("cell", UnequalPartOf(range.first, range.count));
+    const std::optional<CellPart> joined = JoinParts(parts_.Read("cell"), 6);
+    ASSERT_TRUE(joined);
+    EXPECT_EQ(joined->scores.scored_tokens, whole.scores.scored_tokens);
+    EXPECT_EQ(joined->scores.losses, whole.scores.losses);
+    EXPECT_EQ(joined->scores.token_losses, whole.scores.token_losses);
+    EXPECT_EQ(joined->scores.token_kl, whole.scores.token_kl);
+    EXPECT_EQ(joined->scores.top1_agreements, whole.scores.top1_agreements);
+    parts_.Remove("cell");
+  }
+}
+
+TEST_F(CellPartsTest, LengthsThatDoNotAgreeAreDamage) {
+  const auto message = [&](const CellPart& part) {
+    parts_.Write("cell", part);
+    return InputErrorOf(folder_.path(), [&] { parts_.Read("cell"); });
+  };
+  CellPart part = UnequalPartOf(0, 2);
+  part.scores.token_kl.pop_back();
+  EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
+  part = UnequalPartOf(0, 2);
+  part.scores.scored_tokens = {8, -1};  // the sum is right
+  EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
+  part = UnequalPartOf(0, 2);
+  part.scores.scored_tokens.pop_back();
+  EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
 }
 
 TEST_F(CellPartsTest, SaysWhatIsMissing) {

@@ -71,7 +71,9 @@ TEST(ExperimentErrorTest, TopLevel) {
 }
 
 TEST(ExperimentErrorTest, Evaluations) {
-  const std::string ids = "one of gptq-wikitext2, gptq-c4, gptq-c4-new, ids";
+  const std::string ids =
+      "one of gptq-wikitext2, gptq-c4, gptq-c4-new, llamacpp-512, "
+      "lm-eval-wikitext, ids";
   const std::string keys =
       "one of protocol, name, file, dataset, dataset_file, window_tokens, max_windows, "
       "token_metrics";

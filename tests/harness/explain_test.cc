@@ -85,6 +85,16 @@ TEST(ExplainTest, GivesEvaluationsWithProtocolAndText) {
   ExpectHas(text, "window_tokens 2048 (default)");
 }
 
+TEST(ExplainTest, WindowsHaveTheProtocolsOwnLength) {
+  const std::string text = ExplainText(
+      "model: m\nrecipes: [fp16]\n"
+      "evaluate: [llamacpp-512, {protocol: lm-eval-wikitext, window_tokens: 4096}]\n");
+  ExpectHas(text, "1. llamacpp-512 protocol llamacpp-512: the raw file tokenised at once");
+  ExpectHas(text, "window_tokens 512 (default)");
+  ExpectHas(text, "2. lm-eval-wikitext protocol lm-eval-wikitext: the pages of WikiText-2");
+  ExpectHas(text, "window_tokens 4096 (config)");
+}
+
 TEST(ExplainTest, TellsSharedThingsOnceWithTheirPoints) {
   const std::string text = ExplainText(
       std::string(kConfig) +

@@ -52,6 +52,36 @@ TEST(PublishedTest, ProtocolsAreThisProgramsOrNone) {
   EXPECT_GT(PublishedValues().size(), 900U);
 }
 
+// lm-evaluation-harness prints perplexity by words, and takes the model's context for a window.
+TEST(PublishedTest, WordPerplexitiesAreOfTheWindowTheyWereMadeWith) {
+  EXPECT_EQ(PublishedMetric("lm-eval-wikitext"), "word_perplexity");
+  EXPECT_EQ(PublishedMetric("llamacpp-512"), "perplexity");
+  EXPECT_EQ(PublishedMetric("unknown"), "perplexity");
+  const auto found = [](Index window_tokens) {
+    return FindPublished(PublishedValues(), "llama-2-7b", "fp16", "f16", "none", "lm-eval-wikitext",
+                         window_tokens);
+  };
+  ASSERT_EQ(found(4096).size(), 2U);
+  EXPECT_EQ(found(4096)[0]->printed, "8.7921");
+  EXPECT_TRUE(found(2048).empty());
+  EXPECT_TRUE(found(0).empty()) << "the protocol's usual 2048";
+  EXPECT_EQ(
+      FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2", 2048)
+          .size(),
+      FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "gptq-wikitext2").size());
+  // A number of another kind under that protocol is not one of its published ones.
+  const auto values = ParsePublished(
+      std::string(kHeader) + "M,fp16,f16,none,,lm-eval-wikitext@64,byte_perplexity,1.5,s,T,n\n" +
+          "M,fp16,f16,none,,lm-eval-wikitext@64,word_perplexity,8.79,s,T,n\n",
+      "p.csv");
+  ASSERT_EQ(values.size(), 2U);
+  const auto word = FindPublished(values, "m", "fp16", "f16", "none", "lm-eval-wikitext", 64);
+  ASSERT_EQ(word.size(), 1U);
+  EXPECT_EQ(word[0]->printed, "8.79");
+  EXPECT_EQ(ErrorOf(std::string(kHeader) + "M,rtn,f,c,,p@x,perplexity,5.6,s,T,n\n"),
+            "p.csv:2: protocol: expected a number of tokens behind @, found \"x\"");
+}
+
 TEST(PublishedTest, ReadsQuotesAndLineFeeds) {
   const auto values = ParsePublished(
       std::string(kHeader) +
@@ -99,7 +129,7 @@ TEST(ProtocolGateTest, StopsAboveOnePercentAndNamesTheSource) {
       "full precision of huggyllama/llama-7b on wt2 has perplexity 6.430; published is 5.68 (a "
       "paper, Table 1), 13.2 % off. Likely: another text"))
       << problem(6.43);
-  // What is not the protocol's own text, whole, has no published number.
+  // What is not the protocol's own text, whole and in its windows, has no published number.
   EvaluationRequest other = Standard();
   other.max_windows = 10;
   EXPECT_EQ(problem(50, other), "");
@@ -110,6 +140,30 @@ TEST(ProtocolGateTest, StopsAboveOnePercentAndNamesTheSource) {
   other.source = {.file = "own.txt"};
   EXPECT_EQ(problem(50, other), "");
   EXPECT_EQ(GateProblem(published, "another/model", Standard(), 50), "");
+}
+
+TEST(ProtocolGateTest, ComparesWhatTheProtocolPublishes) {
+  const std::vector<PublishedValue> published = {{.model = "M",
+                                                  .method = "fp16",
+                                                  .format = "f16",
+                                                  .granularity = "none",
+                                                  .protocol = "lm-eval-wikitext",
+                                                  .window_tokens = 4096,
+                                                  .metric = "word_perplexity",
+                                                  .printed = "8.79",
+                                                  .value = 8.79,
+                                                  .source = "an issue",
+                                                  .table = "1"}};
+  EvaluationRequest request = {.name = "words",
+                               .protocol = "lm-eval-wikitext",
+                               .source = {.dataset = "wikitext2", .dataset_file = "wiki.test.raw"},
+                               .window_tokens = 4096};
+  EXPECT_EQ(GateProblem(published, "m", request, 8.8), "");
+  EXPECT_TRUE(GateProblem(published, "m", request, 5.1)
+                  .starts_with("full precision of m on words has word perplexity 5.100; published "
+                               "is 8.79 (an issue, 1)"));
+  request.window_tokens = 2048;
+  EXPECT_EQ(GateProblem(published, "m", request, 5.1), "") << "nothing published of these windows";
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "base/bootstrap.h"
+#include "base/statistics.h"
 #include "harness/report.h"
 #include "harness/report_seeds.h"
 #include "tests/harness/report_fixture.h"
@@ -190,6 +191,28 @@ TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
                                  {.format = ReportFormat::kCsv, .against = "rtn"});
   EXPECT_NE(csv.find(",loss_vs_fp_low,loss_vs_fp_high,loss_reduction,"), std::string::npos);
   EXPECT_NE(csv.find(",rtn nf3 channel,rtn nf3 channel,-"), std::string::npos) << csv;
+}
+
+TEST_F(ReportCellsTest, WindowsCountByTheirScoredTokens) {
+  window_tokens_scored_ = {9, 1, 9, 9, 9, 9, 9, 1};
+  Add("fp16", "f16", kFp);
+  const std::vector<double> worse = Worse(0.1, 0.05);
+  const std::size_t row = Add("rtn", "nf3", worse);
+  const std::vector<double> weights(window_tokens_scored_.begin(), window_tokens_scored_.end());
+  const nlohmann::ordered_json metric = Metric(row);
+  EXPECT_EQ(metric.at("perplexity"), Perplexity(worse, weights));
+  EXPECT_EQ(metric.at("stderr"), PerplexityStandardError(worse, weights));
+  const PairedDifference loss = PerplexityDifference(worse, kFp, weights);
+  EXPECT_EQ(metric.at("loss_vs_fp"), loss.value);
+  EXPECT_EQ(metric.at("loss_vs_fp_stderr"), loss.standard_error);
+  const auto draws =
+      BootstrapPerplexities({kFp, worse}, metric.at("block_windows").get<Index>(), weights);
+  EXPECT_EQ(metric.at("loss_vs_fp_low"), DifferenceInterval(draws[1], draws[0]).low);
+  // The long fields come last.
+  std::string last;
+  for (const auto& [name, value] : metric.items()) last = name;
+  EXPECT_EQ(last, "window_losses");
+  EXPECT_EQ(metric.at("window_tokens_scored"), window_tokens_scored_);
 }
 
 }  // namespace

@@ -38,6 +38,7 @@ class ReportCellsTest : public testing::Test {
     cell.calibration = record;
     cell.evaluation.name = "text";
     cell.evaluation.window_losses = losses;
+    cell.evaluation.window_tokens_scored = window_tokens_scored_;
     CellStore(folder_.path()).Write(cell);
     manifest_.rows.push_back({.model = "model",
                               .method = method,
@@ -65,6 +66,7 @@ class ReportCellsTest : public testing::Test {
   inline static const std::vector<double> kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
   TemporaryFolder folder_;
   Manifest manifest_;
+  std::vector<Index> window_tokens_scored_;  // of every cell's windows; empty: all the same
   ExperimentFile experiment_ = {
       .name = "made-up", .path = "", .memory_budget_bytes = {}, .points = {}};
 };

@@ -111,6 +111,17 @@ TEST_F(ReportGridTest, PublishedValuesStandBesideAndDifferencesAreMarked) {
   EXPECT_EQ(Report(experiment_, manifest_, folder_.path(), {}).find("6.29"), std::string::npos);
 }
 
+TEST_F(ReportGridTest, PublishedWordPerplexitiesAreComparedByWords) {
+  nlohmann::ordered_json metric = {
+      {"protocol", "lm-eval-wikitext"},
+      {"perplexity", 5.1},
+      {"word_perplexity", 8.80},
+      {"published", {{{"value", "8.7921"}, {"source", "an issue"}, {"table", "1"}}}}};
+  EXPECT_EQ(PublishedText(metric), "8.7921");
+  metric["word_perplexity"] = 8.6;
+  EXPECT_EQ(PublishedText(metric), "8.7921 ≠");
+}
+
 TEST_F(ReportGridTest, LatexIsATableWithRules) {
   AddRows();
   experiment_.report = MethodsByFormats();

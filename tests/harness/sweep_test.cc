@@ -236,7 +236,8 @@ TEST(SweepTest, DoesNotBlameItselfForOtherMistakes) {
                   "model: m\nevaluate: [gptq-c5]\nrecipes: [fp16]\nsweep: {model: [m, n]}\n",
                   "x.yaml");
             }),
-            "x.yaml:2: evaluate[0]: expected one of gptq-wikitext2, gptq-c4, gptq-c4-new, ids, "
+            "x.yaml:2: evaluate[0]: expected one of gptq-wikitext2, gptq-c4, gptq-c4-new, "
+            "llamacpp-512, lm-eval-wikitext, ids, "
             "found \"gptq-c5\" (did you "
             "mean gptq-c4?)");
 }

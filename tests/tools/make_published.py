@@ -29,7 +29,8 @@ GPTQ_FAMILY = [
 def protocol(row):
     note = row["protocol_note"]
     if row["metric"] == "word_perplexity":
-        return "lm-eval-wikitext"
+        # The harness takes the model's whole context for a window unless told otherwise.
+        return "lm-eval-wikitext" + {"LLaMA-2-7B": "@4096", "Mistral-7B-v0.1": "@32768"}[row["model"]]
     if row["metric"] != "perplexity":
         return ""
     if row["source(paper/repo)"].startswith("llama.cpp") and note.startswith("n_ctx 512") and "looks wrong" not in note:
