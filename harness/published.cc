@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <string_view>
 
@@ -95,8 +96,11 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .table = field("table")};
     const char* end = value.printed.data() + value.printed.size();
     const auto [read, error] = std::from_chars(value.printed.data(), end, value.value);
-    if (error != std::errc() || read != end)
-      throw InputError({name, line}, "value", "a number", fmt::format("\"{}\"", value.printed));
+    // from_chars takes "nan" and "inf" for numbers.
+    if (error != std::errc() || read != end || !std::isfinite(value.value) || value.value <= 0) {
+      throw InputError({name, line}, "value", "a number above 0",
+                       fmt::format("\"{}\"", value.printed));
+    }
     values.push_back(std::move(value));
   }
   return values;

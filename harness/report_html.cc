@@ -117,9 +117,13 @@ class Page {
         const std::string published = PublishedText(cell->metric);
         if (published.ends_with("≠"))
           warnings.push_back(fmt::format(
-              "full precision of {} on {} is {:.3f}, published {}: the text, the tokenizer or the "
+              "full precision of {} on {} is {}, published {}: the text, the tokenizer or the "
               "checkpoint is probably another, and then no number here compares with a paper's",
-              row.model, column.title, cell->metric.at("perplexity").get<double>(), published));
+              row.model, column.title,
+              cell->metric.at("perplexity").is_null()
+                  ? "no finite number"
+                  : fmt::format("{:.3f}", cell->metric.at("perplexity").get<double>()),
+              published));
       }
     });
     if (missing > 0)
@@ -192,6 +196,7 @@ class Page {
                         text(calibration.at("dataset")), text(calibration.at("ids_sha256"))));
       add(fmt::format("daq-bench {}, numerics {}", text(own.at("version")),
                       own.at("numerics").get<int>()));
+      if (host.is_null()) return;
       add(fmt::format("computed on {}, {} threads, {}, {}; {}", text(host.at("processor")),
                       host.at("threads").get<int>(), text(host.at("system")),
                       text(host.at("compiler")), text(host.at("blas"))));

@@ -282,7 +282,8 @@ std::string PublishedText(const Json& metric) {
       high_text = printed;
     }
   }
-  const double measured = metric.at("perplexity");
+  const Json& perplexity = metric.at("perplexity");  // null where it is no finite number
+  const double measured = perplexity.is_null() ? INFINITY : perplexity.get<double>();
   const bool differs = measured < 0.99 * low || measured > 1.01 * high;
   return low_text + (low == high ? "" : " to " + high_text) + (differs ? " ≠" : "");
 }
