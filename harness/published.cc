@@ -96,9 +96,9 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .table = field("table")};
     const char* end = value.printed.data() + value.printed.size();
     const auto [read, error] = std::from_chars(value.printed.data(), end, value.value);
-    // from_chars takes "nan" and "inf" for numbers.
-    if (error != std::errc() || read != end || !std::isfinite(value.value) || value.value <= 0) {
-      throw InputError({name, line}, "value", "a number above 0",
+    // Papers print NaN where a method diverged; from_chars takes "inf" too.
+    if (error != std::errc() || read != end || value.value <= 0 || std::isinf(value.value)) {
+      throw InputError({name, line}, "value", "a number above 0 or NaN",
                        fmt::format("\"{}\"", value.printed));
     }
     values.push_back(std::move(value));

@@ -35,7 +35,9 @@ std::string_view NormBytes(const VectorF& norm) {
 
 VectorF NormFromBytes(std::string_view bytes) {
   VectorF norm(static_cast<Index>(bytes.size() / sizeof(float)));
-  std::memcpy(norm.data(), bytes.data(), static_cast<std::size_t>(norm.size()) * sizeof(float));
+  // Not for an empty one, which has no place to copy to.
+  if (norm.size() > 0)
+    std::memcpy(norm.data(), bytes.data(), static_cast<std::size_t>(norm.size()) * sizeof(float));
   return norm;
 }
 
@@ -130,8 +132,8 @@ QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
   try {
     const Json json = ParseOrderedJson(text, file.string());
     json.at("seconds").get_to(report.seconds);
-    report.stored_bits = static_cast<std::int64_t>(
-        json.at("stored_bits").get_ref<const Json::number_unsigned_t&>());
+    report.stored_bits =
+        static_cast<std::int64_t>(json.at("stored_bits").get_ref<const Json::number_unsigned_t&>());
     for (const Json& layer : json.at("layers")) report.layers.push_back(LayerReportFromJson(layer));
     if (report.layers.size() == kLinearLayers.size()) return report;
   } catch (const Json::exception&) {

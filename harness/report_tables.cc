@@ -283,7 +283,7 @@ std::string PublishedText(const Json& metric) {
     }
   }
   const Json& perplexity = metric.at("perplexity");  // null where it is no finite number
-  const double measured = perplexity.is_null() ? INFINITY : perplexity.get<double>();
+  const double measured = perplexity.is_null() ? HUGE_VAL : perplexity.get<double>();
   const bool differs = measured < 0.99 * low || measured > 1.01 * high;
   return low_text + (low == high ? "" : " to " + high_text) + (differs ? " ≠" : "");
 }

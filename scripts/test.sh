@@ -6,9 +6,9 @@
 # Without a preset: all of release, and under asan the tests of what reads other people's files (eval/) and the fuzzers,
 # which is what fits into a quarter of an hour on two cores.
 #
-# release and debug run every test; asan the ones with the labels `unit` and `fuzz`, tsan those with `unit`, because the slow and golden ones
-# take too long under a sanitizer; tidy builds only, since its checks are the build. Tests that need the project's
-# shared texts and goldens are skipped, and say so, where those are absent.
+# release and debug run every test; asan the ones with the labels `unit` and `fuzz`, tsan those with `unit`, because the
+# slow and golden ones take too long under a sanitizer; tidy builds only, since its checks are the build. Tests that need
+# the project's shared texts and goldens are skipped, and say so, where those are absent.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 

@@ -39,7 +39,7 @@ FuzzTarget TokenizerTarget() {
   const std::string model = SmallTokenizerModel();
   return {.name = "tokenizer",
           .run = ReadTokenizer,
-          .seeds = {"l" + model, "n" + model},
+          .seeds = {"l" + model, "n" + model, "l" + SmallTokenizerModelWithMap()},
           // Fields of the format: an empty piece, types, a precompiled character map, whole specs.
           .words = {std::string_view("\x0a\x00", 2), std::string_view("\x18\x03", 2),
                     std::string_view("\x18\x06", 2), std::string_view("\x18\x01", 2),

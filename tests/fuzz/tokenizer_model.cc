@@ -1,6 +1,8 @@
 #include "tests/fuzz/tokenizer_model.h"
 
+#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <string_view>
 
@@ -11,6 +13,14 @@ namespace daq {
 namespace {
 
 constexpr int kPieces = 320;
+
+// A field with a length of a message of protocol buffers; lengths from 128 to 16383.
+std::string FieldOf(unsigned number, std::string_view content) {
+  std::string field(1, static_cast<char>(number << 3U | 2U));
+  field.push_back(static_cast<char>(content.size() % 128 | 128U));
+  field.push_back(static_cast<char>(content.size() / 128));
+  return field.append(content);
+}
 
 // A variable-length integer of protocol buffers, taken off the front.
 std::size_t TakeVarint(std::string_view* rest) {
@@ -42,6 +52,19 @@ std::string SmallTokenizerModel() {
       model.append(field.substr(0, field.size() - rest.size()));
   }
   return model;
+}
+
+// eval/character_map.h says what the map is.
+std::string SmallTokenizerModelWithMap() {
+  std::array<std::uint32_t, 512> trie = {};
+  constexpr std::uint32_t kPlace = 256 ^ 'O';
+  trie[0] = 256U << 10U;
+  trie[kPlace] = (kPlace ^ 16U) << 10U | 1U << 8U | 'O';
+  trie[16] = 1U << 31U;
+  const std::uint32_t bytes = sizeof(trie);
+  std::string map(reinterpret_cast<const char*>(&bytes), sizeof(bytes));
+  map.append(reinterpret_cast<const char*>(trie.data()), sizeof(trie)).append("x\0y", 4);
+  return SmallTokenizerModel() + FieldOf(3, FieldOf(2, map));
 }
 
 }  // namespace daq

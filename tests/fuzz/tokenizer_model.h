@@ -7,4 +7,7 @@ namespace daq {
 // be read thousands of times a second.
 std::string SmallTokenizerModel();
 
+// The same with a precompiled character map that makes an "O" an "x".
+std::string SmallTokenizerModelWithMap();
+
 }  // namespace daq

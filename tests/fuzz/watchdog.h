@@ -6,10 +6,10 @@
 
 namespace daq {
 
-// From here on whatever ends the process (a signal, a failed check, a sanitizer's finding, more than
-// 5 seconds for one input, 512 MiB in one piece or 2 GiB in all, while inputs are 256 KiB at most)
-// writes the input of the moment to `failure_file` first and says so on standard error, with how to
-// replay it. One per process.
+// From here on whatever ends the process (a signal, a failed check, a sanitizer's finding, more
+// than 5 seconds for one input, 512 MiB in one piece or 2 GiB in all, while inputs are 256 KiB at
+// most) writes the input of the moment to `failure_file` first and says so on standard error, with
+// how to replay it. One per process.
 void StartWatchdog(const std::filesystem::path& failure_file, const std::string& replay_command);
 
 // What is executed from now on; must stay valid until the next call. Starts the clock of a hang.

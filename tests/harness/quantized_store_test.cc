@@ -87,6 +87,11 @@ TEST_F(QuantizedStoreTest, BlocksOfAnotherShapeAreRefused) {
               content->resize(2 * (8 + 4 * static_cast<std::size_t>(config_.hidden_size)));
             }),
             other);
+  EXPECT_EQ(ErrorOf([](std::string* content) {
+              content->erase(8, 32);  // the first norm
+              content->replace(0, 8, 8, '\0');
+            }),
+            other);
   config_.intermediate_size = 6;
   EXPECT_EQ(ErrorOf([](std::string*) {}), other);
 }
