@@ -25,6 +25,7 @@ class CellStoreTest : public testing::Test {
     cell.evaluation.window_losses = {2.5, 2.25};
     cell.layers.push_back({.layer = "model.layers.0.mlp.up_proj"});
     store_.Write(cell);
+    good_ = ReadFile(file_);
   }
 
   // What reading the cell says after `damage` to its object.
@@ -46,7 +47,7 @@ class CellStoreTest : public testing::Test {
   TemporaryFolder folder_;
   CellStore store_{folder_.path()};
   std::filesystem::path file_ = folder_.path() / "cells/cell.json";
-  std::string good_ = ReadFile(file_);
+  std::string good_;  // the cell's file
 };
 
 TEST_F(CellStoreTest, GivesWhatWasWritten) {
