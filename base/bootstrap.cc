@@ -66,7 +66,11 @@ Interval PercentileInterval(std::vector<double> values) {
 Interval DifferenceInterval(std::span<const double> a, std::span<const double> b) {
   DAQ_CHECK(a.size() == b.size(), "paired draws");
   std::vector<double> differences(a.size());
-  for (std::size_t draw = 0; draw < a.size(); ++draw) differences[draw] = a[draw] - b[draw];
+  for (std::size_t draw = 0; draw < a.size(); ++draw) {
+    differences[draw] = a[draw] - b[draw];
+    // Two perplexities beyond every double have no difference.
+    if (std::isnan(differences[draw])) return {};
+  }
   return PercentileInterval(std::move(differences));
 }
 

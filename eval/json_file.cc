@@ -73,12 +73,13 @@ std::string_view Cut(std::string_view text, std::size_t bytes) {
 }
 
 // Refuses what the library lets pass: a key given twice and unbounded nesting.
+template <typename AnyJson>
 class Watch {
  public:
   Watch(std::string_view text, const std::string& file, const char* const* furthest)
       : text_(text), file_(file), furthest_(furthest) {}
 
-  bool operator()(int depth, Json::parse_event_t event, const Json& parsed) {
+  bool operator()(int depth, Json::parse_event_t event, const AnyJson& parsed) {
     if (depth > kMaxDepth)
       throw InputError(Here(), fmt::format("values are nested deeper than {}", kMaxDepth));
     if (event == Json::parse_event_t::object_start) {
@@ -86,7 +87,7 @@ class Watch {
     } else if (event == Json::parse_event_t::object_end) {
       keys_.pop_back();
     } else if (event == Json::parse_event_t::key) {
-      const auto& key = parsed.get_ref<const std::string&>();
+      const auto& key = parsed.template get_ref<const std::string&>();
       if (!keys_.back().insert(key).second)
         throw InputError(Here(), DescribeName(key), "a key once", "it twice");
     }
@@ -104,6 +105,23 @@ class Watch {
   std::vector<std::set<std::string>> keys_;  // of the objects that are open
 };
 
+template <typename AnyJson>
+AnyJson ParseWatched(std::string_view text, const std::string& file) {
+  const char* furthest = text.data();
+  Watch<AnyJson> watch(text, file, &furthest);
+  try {
+    return AnyJson::parse(CountingIterator(text.data(), &furthest),
+                          CountingIterator(text.data() + text.size(), &furthest),
+                          [&watch](int depth, Json::parse_event_t event, const AnyJson& parsed) {
+                            return watch(depth, event, parsed);
+                          });
+  } catch (const Json::exception& error) {
+    const auto position = static_cast<std::size_t>(furthest - text.data());
+    throw InputError({file, LineAt(text, position == 0 ? 0 : position - 1)},
+                     fmt::format("not JSON: {}", Reason(error)));
+  }
+}
+
 }  // namespace
 
 Json ReadJsonFile(const std::filesystem::path& path) {
@@ -111,19 +129,11 @@ Json ReadJsonFile(const std::filesystem::path& path) {
 }
 
 Json ParseJson(std::string_view text, const std::string& file) {
-  const char* furthest = text.data();
-  Watch watch(text, file, &furthest);
-  try {
-    return Json::parse(CountingIterator(text.data(), &furthest),
-                       CountingIterator(text.data() + text.size(), &furthest),
-                       [&watch](int depth, Json::parse_event_t event, const Json& parsed) {
-                         return watch(depth, event, parsed);
-                       });
-  } catch (const Json::exception& error) {
-    const auto position = static_cast<std::size_t>(furthest - text.data());
-    throw InputError({file, LineAt(text, position == 0 ? 0 : position - 1)},
-                     fmt::format("not JSON: {}", Reason(error)));
-  }
+  return ParseWatched<Json>(text, file);
+}
+
+nlohmann::ordered_json ParseOrderedJson(std::string_view text, const std::string& file) {
+  return ParseWatched<nlohmann::ordered_json>(text, file);
 }
 
 std::string DescribeJson(const Json& value) {

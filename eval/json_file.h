@@ -15,6 +15,9 @@ nlohmann::json ReadJsonFile(const std::filesystem::path& path);
 // The same from memory; `file` names the source in messages.
 nlohmann::json ParseJson(std::string_view text, const std::string& file);
 
+// The same with keys in the order of the file, as result files have them.
+nlohmann::ordered_json ParseOrderedJson(std::string_view text, const std::string& file);
+
 // A value as messages show it: JSON, cut after 60 bytes.
 std::string DescribeJson(const nlohmann::json& value);
 

@@ -51,6 +51,8 @@ std::string TextOfJson(std::string_view line, const FileLocation& where) {
   } catch (const Json::parse_error& error) {
     throw InputError(
         where, fmt::format("expected a JSON object, found a syntax error at byte {}", error.byte));
+  } catch (const Json::out_of_range&) {  // JSON's grammar has no limit for numbers, double has
+    throw InputError(where, "expected a JSON object, found a number that no double holds");
   }
   if (!object.is_object())
     throw InputError(where, fmt::format("expected a JSON object, found {}", object.type_name()));

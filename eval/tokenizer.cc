@@ -14,6 +14,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "eval/added_tokens.h"
+#include "eval/character_map.h"
 #include "eval/json_file.h"
 #include "eval/utf8.h"
 
@@ -57,6 +58,7 @@ std::string ReadModel(const fs::path& folder) {
 
 struct Tokenizer::State {
   TokenizerSettings settings;
+  std::string file;  // tokenizer.model, for messages
   std::string sha256;
   sentencepiece::SentencePieceProcessor model;
   std::map<std::string, TokenId> added;  // every token that is split out of a text
@@ -79,11 +81,9 @@ void Tokenizer::State::LoadModel(const fs::path& folder) {
   std::string bytes = ReadModel(folder);
   sha256 = Sha256Hex(bytes);
   if (!settings.legacy) bytes += kNoDummyPrefix;
-  const auto status = model.LoadFromSerializedProto(bytes);
-  if (!status.ok()) {
-    throw InputError({(folder / "tokenizer.model").string()},
-                     "expected a SentencePiece model, but it cannot be read");
-  }
+  file = (folder / "tokenizer.model").string();
+  if (!HasSoundCharacterMaps(bytes) || !model.LoadFromSerializedProto(bytes).ok())
+    throw InputError({file}, "expected a SentencePiece model, but it cannot be read");
 }
 
 std::optional<TokenId> Tokenizer::State::FindPiece(const std::string& text) const {
@@ -123,8 +123,8 @@ void Tokenizer::State::AddTokens(const fs::path& folder) {
 template <typename Piece>
 std::vector<Piece> Tokenizer::State::EncodeText(std::string_view text) const {
   std::vector<Piece> pieces;
-  const auto status = model.Encode(text, &pieces);
-  DAQ_CHECK(status.ok(), "a loaded model encodes any text");
+  if (!model.Encode(text, &pieces).ok())
+    throw InputError({file}, "the model is damaged: it cannot tokenise a text");
   return pieces;
 }
 

@@ -47,18 +47,64 @@ bool AreOfTokens(std::size_t entries, const CellPart& part) {
          entries == TokensBefore(part, entries, part.range.count);
 }
 
+// Whole numbers of 0 or more; get<Index> would cast any other number. Sums of two fit.
+Index CountOf(const Json& value) {
+  const auto count = value.get_ref<const Json::number_unsigned_t&>();
+  if (count > std::uint64_t{1} << 62U) throw InputError("a number is too large");
+  return static_cast<Index>(count);
+}
+
+// Stops where values are nested deeper than a part's, because the library reads CBOR level by level
+// on the stack, which a damaged file can exhaust.
+class DepthWatch : public nlohmann::json_sax<Json> {
+ public:
+  bool null() override { return true; }
+  bool boolean(bool /*value*/) override { return true; }
+  bool number_integer(Json::number_integer_t /*value*/) override { return true; }
+  bool number_unsigned(Json::number_unsigned_t /*value*/) override { return true; }
+  bool number_float(Json::number_float_t /*value*/, const std::string& /*text*/) override {
+    return true;
+  }
+  bool string(std::string& /*value*/) override { return true; }
+  bool binary(Json::binary_t& /*value*/) override { return true; }
+  bool start_object(std::size_t /*members*/) override { return ++depth_ <= kMaxDepth; }
+  bool key(std::string& /*value*/) override { return true; }
+  bool end_object() override { return --depth_ >= 0; }
+  bool start_array(std::size_t /*items*/) override { return ++depth_ <= kMaxDepth; }
+  bool end_array() override { return --depth_ >= 0; }
+  bool parse_error(std::size_t /*position*/, const std::string& /*token*/,
+                   const nlohmann::detail::exception& error) override {
+    throw InputError(error.what());
+  }
+
+ private:
+  static constexpr int kMaxDepth = 2;  // an object of arrays
+  int depth_ = 0;
+};
+
+Json ParseCbor(const std::string& bytes) {
+  DepthWatch watch;
+  if (!Json::sax_parse(bytes, &watch, Json::input_format_t::cbor))
+    throw InputError("values are nested too deep");
+  return Json::from_cbor(bytes);
+}
+
 CellPart FromJson(const Json& json) {
   CellPart part;
-  part.range = {.first = json.at("first"), .count = json.at("windows")};
-  part.scores.scored_tokens = json.value("scored_tokens", std::vector<Index>());
+  part.range = {.first = CountOf(json.at("first")), .count = CountOf(json.at("windows"))};
+  if (json.contains("scored_tokens")) {
+    for (const Json& tokens : json.at("scored_tokens"))
+      part.scores.scored_tokens.push_back(CountOf(tokens));
+  }
   part.scores.losses = json.at("losses").get<std::vector<double>>();
   part.scores.token_losses = json.at("token_losses").get<std::vector<float>>();
   part.scores.token_kl = json.at("token_kl").get<std::vector<float>>();
-  part.scores.top1_agreements = json.at("top1_agreements").get<std::vector<Index>>();
+  for (const Json& agreements : json.at("top1_agreements"))
+    part.scores.top1_agreements.push_back(CountOf(agreements));
   part.seconds = json.at("seconds");
-  part.peak_rss_bytes = json.at("peak_rss_bytes");
+  part.peak_rss_bytes = json.at("peak_rss_bytes").get_ref<const Json::number_unsigned_t&>();
   const std::size_t agreements = part.scores.top1_agreements.size();
-  if (part.range.first < 0 || part.range.count < 1 ||
+  if (part.range.count < 1 ||
       part.scores.losses.size() != Size(part.range.count) ||
       !AreOfTokens(part.scores.token_losses.size(), part) ||
       !AreOfTokens(part.scores.token_kl.size(), part) ||
@@ -69,7 +115,7 @@ CellPart FromJson(const Json& json) {
 
 CellPart ReadPart(const std::filesystem::path& file) {
   try {
-    return FromJson(Json::from_cbor(ReadFile(file)));
+    return FromJson(ParseCbor(ReadFile(file)));
   } catch (const std::exception& error) {
     throw InputError({file.string()},
                      fmt::format("this part of a cell is damaged ({}): delete it and run its shard "

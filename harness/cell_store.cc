@@ -1,9 +1,13 @@
 #include "harness/cell_store.h"
 
+#include <fmt/format.h>
+
 #include <bit>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "eval/json_file.h"
+#include "harness/cell_shape.h"
 
 namespace daq {
 
@@ -33,11 +37,20 @@ void CellStore::Write(const CellRecord& cell) const {
 std::optional<Json> CellStore::Read(const std::string& id) const {
   const std::filesystem::path file = File(id);
   if (!std::filesystem::exists(file)) return std::nullopt;
-  Json json = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object() || json.value("id", "") != id || !json.contains("metrics")) {
-    throw InputError(
-        {file.string()},
-        "this is not a result of daq-bench, or it is damaged: delete it and run again");
+  Json json;
+  std::string problem;
+  try {
+    json = ParseOrderedJson(ReadFile(file), file.string());
+    problem = CellProblem(json);
+  } catch (const InputError& error) {
+    problem = error.what();
+  }
+  if (problem.empty() && json.at("id") != id) problem = "id is another cell's";
+  if (!problem.empty()) {
+    throw InputError({file.string()},
+                     fmt::format("this is not a result of daq-bench, or it is damaged ({}): delete "
+                                 "it and run again",
+                                 problem));
   }
   return json;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "eval/json_file.h"
 
 namespace daq {
 namespace {
@@ -32,9 +33,11 @@ std::string ContentHashOf(const Checkpoint& checkpoint, const std::filesystem::p
   nlohmann::json known = nlohmann::json::object();
   if (std::filesystem::exists(file)) {
     // Only a memory of what can be computed again: a damaged one is made anew.
-    nlohmann::json read =
-        nlohmann::json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
-    if (read.is_object()) known = std::move(read);
+    try {
+      nlohmann::json read = ReadJsonFile(file);
+      if (read.is_object()) known = std::move(read);
+    } catch (const InputError&) {
+    }
   }
   const auto found = known.find(key);
   if (found != known.end() && found->is_string() &&

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "eval/json_file.h"
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
 #include "harness/density_plot.h"
@@ -170,6 +171,18 @@ void QuantizeArms(const Workload& work, const std::vector<const Arm*>& arms, Ind
   }
 }
 
+// A layer of a finished cell in `folder`.
+LayerReport LayerOf(const nlohmann::ordered_json& json, const std::filesystem::path& folder) {
+  try {
+    return LayerReportFromJson(json);
+  } catch (const nlohmann::ordered_json::exception&) {
+    throw InputError({(folder / "cells").string()},
+                     fmt::format("the report of {} in a cell is damaged: delete that cell and run "
+                                 "again",
+                                 DescribeName(json.at("layer").get<std::string>())));
+  }
+}
+
 }  // namespace
 
 std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& options,
@@ -236,7 +249,7 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
     plot.recipes.push_back(
         {.label = arm->description,
          .values =
-             CodesOf(store.ReadBlock(place.block).layers[static_cast<std::size_t>(place.layer)],
+             CodesOf(store.ReadBlock(place.block, checkpoint.config()).layers[static_cast<std::size_t>(place.layer)],
                      request.row)});
   }
   const std::filesystem::path file = request.plot.empty() ? folder / (name + ".svg") : request.plot;
@@ -262,7 +275,7 @@ std::string InspectResults(const ExperimentFile& experiment, const RunOptions& o
     any = true;
     std::map<std::string_view, Average> by_kind;
     for (const nlohmann::ordered_json& json : cell->at("layers")) {
-      const LayerReport report = LayerReportFromJson(json);
+      const LayerReport report = LayerOf(json, folder);
       for (const LinearLayer layer : kLinearLayers) {
         if (report.layer.ends_with(LinearLayerName(layer)))
           by_kind[LinearLayerName(layer)].Add(report);

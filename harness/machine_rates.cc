@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/user_folders.h"
+#include "eval/json_file.h"
 #include "harness/host.h"
 #include "methods/daq.h"
 #include "methods/input_factor.h"
@@ -85,11 +86,17 @@ double MeasureSearches(ThreadPool* pool) {
 
 nlohmann::json ReadKept(const std::filesystem::path& file) {
   try {
-    nlohmann::json kept = nlohmann::json::parse(ReadFile(file));
+    nlohmann::json kept = ReadJsonFile(file);
     if (kept.is_object()) return kept;
   } catch (const std::exception&) {  // not there, or damaged
   }
   return nlohmann::json::object();
+}
+
+// 0, which is no rate, for anything but a number.
+double RateOf(const nlohmann::json& rates, const char* name) {
+  const auto found = rates.find(name);
+  return found != rates.end() && found->is_number() ? found->get<double>() : 0;
 }
 
 }  // namespace
@@ -105,8 +112,8 @@ MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
                                       host.at("blas").get<std::string>(), pool->threads());
   nlohmann::json kept = ReadKept(file);
   if (const auto found = kept.find(key); found != kept.end() && found->is_object()) {
-    const MachineRates rates{.products = found->value("products", 0.0),
-                             .core_seconds = found->value("core_seconds", 0.0)};
+    const MachineRates rates{.products = RateOf(*found, "products"),
+                             .core_seconds = RateOf(*found, "core_seconds")};
     if (rates.products > 0 && rates.core_seconds > 0) return rates;
   }
   const MachineRates rates = MeasureRates(pool);

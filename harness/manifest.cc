@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "eval/json_file.h"
 #include "harness/published.h"
 #include "harness/recipe_label.h"
 
@@ -20,6 +21,16 @@ constexpr const char* kFileName = "manifest.json";
 
 std::string ConfigHash(const ExperimentFile& experiment) {
   return Sha256Hex(ReadFile(experiment.path));
+}
+
+[[noreturn]] void ThrowDamaged(const std::filesystem::path& file, const std::string& config) {
+  throw InputError({file.string()},
+                   fmt::format("the file is damaged: delete it and run daq-bench {}", config));
+}
+
+// Throws Json::type_error for what is no whole number; get<Index> would cast any other.
+Index CountOf(const Json& value) {
+  return static_cast<Index>(value.get_ref<const Json::number_unsigned_t&>());
 }
 
 }  // namespace
@@ -91,14 +102,14 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
   if (!std::filesystem::exists(file)) {
     throw InputError({file.string()}, fmt::format("no results yet: run daq-bench {}", config));
   }
-  const Json json = Json::parse(ReadFile(file), nullptr, /*allow_exceptions=*/false);
   Manifest manifest;
   try {
+    const Json json = ParseOrderedJson(ReadFile(file), file.string());
     json.at("config_sha256").get_to(manifest.config_sha256);
     for (const Json& column : json.at("columns")) {
       manifest.columns.push_back({.title = column.at("title"),
                                   .protocol = column.at("protocol"),
-                                  .window_tokens = column.at("window_tokens"),
+                                  .window_tokens = CountOf(column.at("window_tokens")),
                                   .as_published = column.value("as_published", false)});
     }
     for (const Json& row : json.at("rows")) {
@@ -110,10 +121,12 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
                                .calibration = row.at("calibration"),
                                .held_out = row.at("held_out"),
                                .cells = row.at("cells")});
+      if (manifest.rows.back().cells.size() != manifest.columns.size()) ThrowDamaged(file, config);
     }
   } catch (const Json::exception&) {
-    throw InputError({file.string()},
-                     fmt::format("the file is damaged: delete it and run daq-bench {}", config));
+    ThrowDamaged(file, config);
+  } catch (const InputError&) {  // no JSON
+    ThrowDamaged(file, config);
   }
   if (manifest.config_sha256 != ConfigHash(experiment)) {
     throw InputError(

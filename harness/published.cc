@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cctype>
 #include <charconv>
+#include <cmath>
 #include <map>
 #include <string_view>
 
@@ -106,8 +107,11 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .printed = field("value"),
                          .source = field("source"),
                          .table = field("table")};
-    if (!ReadNumber(value.printed, &value.value))
-      throw InputError({name, line}, "value", "a number", fmt::format("\"{}\"", value.printed));
+    // Papers print NaN where a method diverged; from_chars takes "inf" too.
+    if (!ReadNumber(value.printed, &value.value) || value.value <= 0 || std::isinf(value.value)) {
+      throw InputError({name, line}, "value", "a number above 0 or NaN",
+                       fmt::format("\"{}\"", value.printed));
+    }
     if (const std::size_t at = value.protocol.find('@'); at != std::string::npos) {
       const std::string window = value.protocol.substr(at + 1);
       value.protocol.erase(at);

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "base/sha256.h"
+#include "eval/json_file.h"
 #include "harness/report_json.h"
 
 namespace daq {
@@ -34,17 +35,40 @@ std::string_view NormBytes(const VectorF& norm) {
 
 VectorF NormFromBytes(std::string_view bytes) {
   VectorF norm(static_cast<Index>(bytes.size() / sizeof(float)));
-  std::memcpy(norm.data(), bytes.data(), static_cast<std::size_t>(norm.size()) * sizeof(float));
+  // Not for an empty one, which has no place to copy to.
+  if (norm.size() > 0)
+    std::memcpy(norm.data(), bytes.data(), static_cast<std::size_t>(norm.size()) * sizeof(float));
   return norm;
 }
 
-// Takes the next section off `rest`. The digest was checked, so a wrong length is a bug here.
-std::string_view NextSection(std::string_view* rest) {
+// A block of another model would be read past its end.
+void RequireShape(const QuantizedBlock& block, const ModelConfig& config, const std::string& file) {
+  bool fits = block.attention_norm.size() == config.hidden_size &&
+              block.mlp_norm.size() == config.hidden_size &&
+              block.layers.size() == kLinearLayers.size();
+  for (std::size_t i = 0; fits && i < kLinearLayers.size(); ++i) {
+    const MatrixShape shape = LinearLayerShape(config, kLinearLayers[i]);
+    fits = block.layers[i].out_features == shape.out_features &&
+           block.layers[i].in_features == shape.in_features;
+  }
+  if (!fits) {
+    throw InputError({file},
+                     "this quantised block is not of this model's shape: delete it and run again");
+  }
+}
+
+[[noreturn]] void ThrowDamaged(const std::string& file) {
+  throw InputError({file}, "this quantised block is damaged: delete it and run again");
+}
+
+// Takes the next section off `rest`. The digest says that the file is as it was written, not that
+// this program wrote it.
+std::string_view NextSection(std::string_view* rest, const std::string& file) {
   std::uint64_t size = 0;
-  DAQ_CHECK(rest->size() >= sizeof(size), "a section's length");
+  if (rest->size() < sizeof(size)) ThrowDamaged(file);
   std::memcpy(&size, rest->data(), sizeof(size));
   rest->remove_prefix(sizeof(size));
-  DAQ_CHECK(rest->size() >= size, "a section's content");
+  if (rest->size() < size) ThrowDamaged(file);
   const std::string_view section = rest->substr(0, size);
   rest->remove_prefix(size);
   return section;
@@ -83,36 +107,40 @@ void QuantizedStore::WriteBlock(Index block, const QuantizedBlock& content,
   WriteFileAtomically(BlockFile(block), bytes);
 }
 
-QuantizedBlock QuantizedStore::ReadBlock(Index block) const {
+QuantizedBlock QuantizedStore::ReadBlock(Index block, const ModelConfig& config) const {
   const std::string file = BlockFile(block).string();
   const std::string bytes = ReadFile(file);
   const std::size_t start = kMagic.size() + kDigestBytes;
   if (bytes.size() < start || !bytes.starts_with(kMagic) ||
       std::string_view(bytes).substr(kMagic.size(), kDigestBytes) !=
           Sha256Hex(std::string_view(bytes).substr(start))) {
-    throw InputError({file}, "this quantised block is damaged: delete it and run again");
+    ThrowDamaged(file);
   }
   std::string_view rest = std::string_view(bytes).substr(start);
   QuantizedBlock content;
-  content.attention_norm = NormFromBytes(NextSection(&rest));
-  content.mlp_norm = NormFromBytes(NextSection(&rest));
-  while (!rest.empty()) content.layers.push_back(Parse(NextSection(&rest), file));
+  content.attention_norm = NormFromBytes(NextSection(&rest, file));
+  content.mlp_norm = NormFromBytes(NextSection(&rest, file));
+  while (!rest.empty()) content.layers.push_back(Parse(NextSection(&rest, file), file));
+  RequireShape(content, config, file);
   return content;
 }
 
 QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
   const std::filesystem::path file = ReportFile(block);
   QuantizedBlockReport report;
+  const std::string text = ReadFile(file);
   try {
-    const Json json = Json::parse(ReadFile(file));
+    const Json json = ParseOrderedJson(text, file.string());
     json.at("seconds").get_to(report.seconds);
-    json.at("stored_bits").get_to(report.stored_bits);
+    report.stored_bits =
+        static_cast<std::int64_t>(json.at("stored_bits").get_ref<const Json::number_unsigned_t&>());
     for (const Json& layer : json.at("layers")) report.layers.push_back(LayerReportFromJson(layer));
+    if (report.layers.size() == kLinearLayers.size()) return report;
   } catch (const Json::exception&) {
-    throw InputError({file.string()},
-                     "this quantised block's report is damaged: delete the block and run again");
+  } catch (const InputError&) {  // no JSON
   }
-  return report;
+  throw InputError({file.string()},
+                   "this quantised block's report is damaged: delete the block and run again");
 }
 
 void QuantizedStore::Remove() const { RemoveFolder(folder_); }

@@ -35,8 +35,8 @@ class QuantizedStore {
   void WriteBlock(Index block, const QuantizedBlock& content,
                   const QuantizedBlockReport& report) const;
 
-  // Throw InputError, naming the file, if it is missing or damaged.
-  QuantizedBlock ReadBlock(Index block) const;
+  // Throw InputError, naming the file, if it is missing, damaged, or not of a model of that shape.
+  QuantizedBlock ReadBlock(Index block, const ModelConfig& config) const;
   QuantizedBlockReport ReadReport(Index block) const;
 
   // Deletes everything stored.
@@ -48,7 +48,7 @@ class QuantizedStore {
   std::filesystem::path folder_;
 };
 
-// Fills `weights` with the block's norms and dequantised layers.
+// Fills `weights` with the norms and dequantised layers of a block of that shape.
 void DequantizeBlock(const QuantizedBlock& block, const ModelConfig& config, ThreadPool* pool,
                      BlockWeights* weights);
 

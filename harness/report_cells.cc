@@ -42,6 +42,7 @@ void RequireName(const Manifest& manifest, const std::string& against) {
     for (std::string& name : NamesOf(row)) names.push_back(std::move(name));
   }
   if (std::find(names.begin(), names.end(), against) != names.end()) return;
+  if (names.empty()) names.emplace_back("fp16");  // a table without rows
   const std::vector<std::string_view> views(names.begin(), names.end());
   throw InputError(
       {"--against"}, "value",
@@ -55,13 +56,17 @@ void Set(Json* metric, const std::string& name, double value, const Interval& in
   (*metric)[name + "_high"] = NumberOrNull(interval.high);
 }
 
+// What a cell's recipe says of its format; null for full precision, which has none.
+Json FormatPart(const Json& cell, const char* key) {
+  const Json& recipe = cell.at("recipe");
+  return recipe.contains("format") ? recipe.at("format").at(key) : Json();
+}
+
 // Whether two cells store weights in the same code book, shared by as many weights. A zero-point
 // more or less makes no other format: DAQ's are asymmetric where its baselines' are not.
 bool SameFormat(const Json& a, const Json& b) {
-  const Json& one = a.at("recipe").at("format");
-  const Json& other = b.at("recipe").at("format");
-  return one.at("codebook") == other.at("codebook") &&
-         one.at("group_size") == other.at("group_size");
+  return FormatPart(a, "codebook") == FormatPart(b, "codebook") &&
+         FormatPart(a, "group_size") == FormatPart(b, "group_size");
 }
 
 Json PublishedOf(const Row& row, const Manifest::Column& column) {
@@ -80,10 +85,15 @@ Json PublishedOf(const Row& row, const Manifest::Column& column) {
 
 std::string RowLabel(const Row& row) { return NamesOf(row).back(); }
 
+double ErrorRatio(const Json& layer, const char* field) {
+  const auto found = layer.find(field);
+  return found == layer.end() || found->is_null() ? 0 : found->get<double>();
+}
+
 Json MeanErrorRatio(const Json& cell, const char* field) {
   double logarithms = 0;
   for (const Json& layer : cell.at("layers")) {
-    const double ratio = layer.value(field, 0.0);
+    const double ratio = ErrorRatio(layer, field);
     if (!(ratio > 0)) return {};
     logarithms += std::log(ratio);
   }
@@ -104,9 +114,14 @@ class ReportCells::Comparison {
     bool full_precision() const { return row->full_precision; }
   };
 
-  explicit Comparison(std::vector<Entry> entries) : entries_(std::move(entries)) {
+  // The cells are of the experiment in `folder`.
+  Comparison(std::vector<Entry> entries, const std::filesystem::path& folder)
+      : entries_(std::move(entries)) {
     std::vector<std::vector<double>> losses;
-    for (const Entry& entry : entries_) losses.push_back(WindowLossesOf(entry.cell->cell));
+    for (const Entry& entry : entries_) {
+      losses.push_back(WindowLossesOf(entry.cell->cell));
+      RequireSameWindows(losses.front().size(), losses.back().size(), entry, folder);
+    }
     if (losses.empty()) return;
     weights_ = WindowWeightsOf(entries_.front().cell->cell);  // of the windows, so the same for all
     const Index block = UsualBlockWindows(static_cast<Index>(losses.front().size()));
@@ -139,6 +154,16 @@ class ReportCells::Comparison {
   }
 
  private:
+  // Cells of one column are of the same windows, or windows would be compared with others.
+  static void RequireSameWindows(std::size_t expected, std::size_t found, const Entry& entry,
+                                 const std::filesystem::path& folder) {
+    if (found == expected) return;
+    const std::string id = entry.cell->cell.at("id");
+    throw InputError({(folder / "cells" / (id + ".json")).string()}, "windows",
+                     fmt::format("{}, as in the other cells of its column", expected),
+                     fmt::format("{}", found));
+  }
+
   void AddLoss(const Entry& entry) const {
     Json& metric = entry.cell->metric;
     PairedDifference loss{.value = std::nan(""), .standard_error = std::nan("")};
@@ -215,13 +240,12 @@ class ReportCells::Comparison {
     if (name == names.end()) return false;
     if (other.full_precision()) return true;
     if (entry.full_precision()) return name - names.begin() >= 2;  // it has no format to share
-    const Json& own = entry.cell->cell.at("recipe").at("format");
-    const Json& others = other.cell->cell.at("recipe").at("format");
     switch (name - names.begin()) {
       case 0:
         return SameFormat(entry.cell->cell, other.cell->cell);
       case 1:
-        return own.at("group_size") == others.at("group_size");
+        return FormatPart(entry.cell->cell, "group_size") ==
+               FormatPart(other.cell->cell, "group_size");
       default:
         return true;
     }
@@ -248,6 +272,7 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
       if (!cell->failed) {
         cell->metric = *found->at("metrics").begin();
         for (const char* name : kOfEachWindow) cell->metric.erase(name);  // they come last, below
+        cell->metric.erase("published");  // said by this program's table alone
         const Manifest::Column& column = manifest.columns[cells_[row].size() - 1];
         if (Json published = PublishedOf(manifest.rows[row], column); !published.empty())
           cell->metric["published"] = std::move(published);
@@ -263,7 +288,7 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
         if (manifest.rows[row].model == model && cell && !cell->failed)
           entries.push_back({.row = &manifest.rows[row], .cell = &*cell});
       }
-      Comparison comparison(std::move(entries));
+      Comparison comparison(std::move(entries), folder);
       if (!against.empty()) comparison.AddDifferences(against);
     }
   }

@@ -45,6 +45,9 @@ class ReportCells {
 // "fp16".
 std::string RowLabel(const Manifest::Row& row);
 
+// A layer's field that compares errors; 0 where it is absent or not known.
+double ErrorRatio(const nlohmann::ordered_json& layer, const char* field);
+
 // The geometric mean over a cell's layers of a field that compares errors; null if a layer lacks it
 // or has no error at all.
 nlohmann::ordered_json MeanErrorRatio(const nlohmann::ordered_json& cell, const char* field);

@@ -180,6 +180,7 @@ class NumberGrid {
   // The perplexities decide, whatever is shown: every number here orders arms by what they lose.
   bool IsNotWorse(const Entry& entry, const Entry& best) const {
     if (layout_.bold != ReportLayout::Bold::kNotWorse) return false;
+    if (entry.cell->draws.size() != best.cell->draws.size()) return false;  // of other windows
     const Interval interval = DifferenceInterval(entry.cell->draws, best.cell->draws);
     return interval.low <= 0;  // false where there is no interval
   }

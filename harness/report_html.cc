@@ -115,12 +115,15 @@ class Page {
                                        cell->cell.at("error").get<std::string>()));
       } else if (row.full_precision) {
         const std::string published = PublishedText(cell->metric);
+        const Json& measured = cell->metric.at(PublishedMetricOf(cell->metric));
         if (published.ends_with("≠"))
           warnings.push_back(fmt::format(
-              "full precision of {} on {} is {:.3f}, published {}: the text, the tokenizer or the "
+              "full precision of {} on {} is {}, published {}: the text, the tokenizer or the "
               "checkpoint is probably another, and then no number here compares with a paper's",
               row.model, column.title,
-              cell->metric.at(PublishedMetricOf(cell->metric)).get<double>(), published));
+              measured.is_null() ? "no finite number"
+                                 : fmt::format("{:.3f}", measured.get<double>()),
+              published));
       }
     });
     if (missing > 0)
@@ -193,6 +196,7 @@ class Page {
                         text(calibration.at("dataset")), text(calibration.at("ids_sha256"))));
       add(fmt::format("daq-bench {}, numerics {}", text(own.at("version")),
                       own.at("numerics").get<int>()));
+      if (host.is_null()) return;
       add(fmt::format("computed on {}, {} threads, {}, {}; {}", text(host.at("processor")),
                       host.at("threads").get<int>(), text(host.at("system")),
                       text(host.at("compiler")), text(host.at("blas"))));

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <map>
 #include <optional>
@@ -313,13 +314,16 @@ class Plots {
   static std::optional<Series> DepthOf(const Json& cell, const std::string& title) {
     std::map<int, std::vector<double>> blocks;
     for (const Json& layer : cell.at("layers")) {
-      const double ratio = layer.value("output_error_vs_rtn", 0.0);
+      const double ratio = ErrorRatio(layer, "output_error_vs_rtn");
       if (!(ratio > 0)) return std::nullopt;
       // "model.layers.3.mlp.up_proj" or "3.mlp.up_proj": the first number is the block.
       const std::string name = layer.at("layer");
       const std::size_t digit = name.find_first_of("0123456789");
       if (digit == std::string::npos) return std::nullopt;
-      blocks[std::stoi(name.substr(digit))].push_back(std::log(ratio));
+      int block = 0;
+      const char* const end = name.data() + name.size();
+      if (std::from_chars(name.data() + digit, end, block).ec != std::errc()) return std::nullopt;
+      blocks[block].push_back(std::log(ratio));
     }
     if (blocks.size() < 2) return std::nullopt;
     Series series{.title = title};

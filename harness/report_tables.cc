@@ -295,7 +295,8 @@ std::string PublishedText(const Json& metric) {
       high_text = printed;
     }
   }
-  const double measured = metric.at(PublishedMetricOf(metric));
+  const Json& number = metric.at(PublishedMetricOf(metric));  // null where it is no finite number
+  const double measured = number.is_null() ? HUGE_VAL : number.get<double>();
   const bool differs = measured < 0.99 * low || measured > 1.01 * high;
   return low_text + (low == high ? "" : " to " + high_text) + (differs ? " ≠" : "");
 }

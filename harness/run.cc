@@ -284,7 +284,7 @@ class Runner {
     if (!arm.recipe.full_precision) {
       const QuantizedStore store = StoreOf(arm);
       blocks = [&checkpoint, store, this](Index block, BlockWeights* weights) {
-        DequantizeBlock(store.ReadBlock(block), checkpoint.config(), &pool_, weights);
+        DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_, weights);
       };
     }
     const bool with_reference = IsReferenceNeeded(cell, range);

@@ -17,9 +17,11 @@ namespace {
 
 constexpr std::size_t kMaxPoints = 10'000;
 constexpr std::size_t kMaxNodes = 4'000'000;
+constexpr std::size_t kBytesPerNode = 64;
 
+// Values; a long text counts as several, for each point keeps a copy.
 std::size_t CountNodes(const YamlNode& node) {
-  std::size_t count = 1;
+  std::size_t count = 1 + (node.text.size() + node.key.size()) / kBytesPerNode;
   for (const YamlNode& child : node.children) count += CountNodes(child);
   return count;
 }

@@ -55,15 +55,15 @@ void CheckBytes(std::string_view text, const std::string& file) {
   }
 }
 
-// Whether the quote that `line` begins with ends. In single quotes '' is a quote; in double ones
-// \ escapes.
-bool EndsQuote(std::string_view line) {
-  const char quote = line.front();
-  for (std::size_t i = 1; i < line.size(); ++i) {
-    if (quote == '"' && line[i] == '\\') {
+// Whether the quote that `text` begins with ends on its line. In single quotes '' is a quote; in
+// double ones \ escapes. Looks no further than that end: a line may hold many quotes.
+bool EndsQuote(std::string_view text) {
+  const char quote = text.front();
+  for (std::size_t i = 1; i < text.size() && text[i] != '\n'; ++i) {
+    if (quote == '"' && text[i] == '\\' && i + 1 < text.size() && text[i + 1] != '\n') {
       ++i;
-    } else if (line[i] == quote) {
-      if (quote == '"' || i + 1 == line.size() || line[i + 1] != quote) return true;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 == text.size() || text[i + 1] != quote) return true;
       ++i;
     }
   }
@@ -142,18 +142,28 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   // The line of the dash before `mark` if nothing but comments stands between them, else the
-  // mark's.
-  int LineOfEmptyItem(const YAML::Mark& mark) const {
+  // mark's. Remembers the last answer, which is the same for all items of a line: many of them behind
+  // many comments would take the product of both.
+  int LineOfEmptyItem(const YAML::Mark& mark) {
+    if (mark.line != empty_mark_line_) {
+      empty_mark_line_ = mark.line;
+      empty_item_line_ = FindLineOfEmptyItem(mark);
+    }
+    return empty_item_line_;
+  }
+
+  int FindLineOfEmptyItem(const YAML::Mark& mark) const {
     int line = mark.line + 1;
     std::string_view before =
         text_.substr(0, std::min(static_cast<std::size_t>(mark.pos), text_.size()));
-    while (line > 1 && before.find('\n') != std::string_view::npos) {
-      before = before.substr(0, before.rfind('\n'));
-      --line;
+    for (; line > 1; --line) {
+      const std::size_t end = before.rfind('\n');
+      if (end == std::string_view::npos) break;
+      before = before.substr(0, end);
       std::string_view content = before.substr(before.rfind('\n') + 1);
       content = content.substr(0, content.find('#'));
       content = content.substr(0, content.find_last_not_of(" \r") + 1);
-      if (content.ends_with('-')) return line;
+      if (content.ends_with('-')) return line - 1;
       if (!content.empty()) break;
     }
     return mark.line + 1;
@@ -179,12 +189,11 @@ class TreeBuilder : public YAML::EventHandler {
   void CheckScalar(const YAML::Mark& mark, const std::string& value) const {
     const std::string_view rest =
         text_.substr(std::min(static_cast<std::size_t>(mark.pos), text_.size()));
-    const std::string_view line = rest.substr(0, rest.find('\n'));
-    if (line.starts_with('"') || line.starts_with('\'')) {
-      if (!EndsQuote(line)) Refuse(mark, "a quote that does not end on its line");
-    } else if (line.starts_with('!')) {
+    if (rest.starts_with('"') || rest.starts_with('\'')) {
+      if (!EndsQuote(rest)) Refuse(mark, "a quote that does not end on its line");
+    } else if (rest.starts_with('!')) {
       Refuse(mark, "a tag (!name)");  // a lone "!" looks like quotes in the event
-    } else if (!line.starts_with(value)) {
+    } else if (!rest.starts_with(value)) {
       Refuse(mark, "text over several lines");
     }
     if (std::any_of(value.begin(), value.end(), IsControl)) Refuse(mark, "a control character");
@@ -258,6 +267,8 @@ class TreeBuilder : public YAML::EventHandler {
   std::vector<Level> levels_;
   std::size_t nodes_ = 0;
   int documents_ = 0;
+  int empty_mark_line_ = -1;
+  int empty_item_line_ = 0;
 };
 
 }  // namespace

@@ -151,6 +151,11 @@ TEST(BootstrapTest, FewerThanTwoBlocksHaveNoInterval) {
   EXPECT_TRUE(BootstrapPerplexities({}).empty());
 }
 
+TEST(BootstrapTest, PerplexitiesBeyondEveryDoubleHaveNoInterval) {
+  const std::vector<double> infinite(kBootstrapDraws, INFINITY);
+  EXPECT_TRUE(std::isnan(DifferenceInterval(infinite, infinite).low));
+}
+
 TEST(BootstrapTest, TheUsualBlockIsTheCubeRoot) {
   for (const auto& [windows, block] : {std::pair<Index, Index>{1, 1},
                                        {7, 1},

@@ -23,6 +23,14 @@ TEST(JsonFileTest, ReadsAFile) {
   EXPECT_EQ(json.dump(), "{\"a\":[1,2.5,\"é\"],\"b\":null}");
 }
 
+TEST(JsonFileTest, OrderedKeepsTheOrderAndIsAsStrict) {
+  EXPECT_EQ(ParseOrderedJson("{\"b\": 1, \"a\": [2]}", "a.json").dump(), "{\"b\":1,\"a\":[2]}");
+  EXPECT_EQ(InputErrorOf("-", [] { ParseOrderedJson("{\"b\": 1,\n\"b\": 2}", "a.json"); }),
+            "a.json:2: b: expected a key once, found it twice");
+  EXPECT_EQ(InputErrorOf("-", [] { ParseOrderedJson(std::string(100'000, '['), "a.json"); }),
+            "a.json:1: values are nested deeper than 64");
+}
+
 TEST(JsonFileTest, AMissingFileIsNamed) {
   EXPECT_EQ(InputErrorOf("/nowhere", [] { ReadJsonFile("/nowhere/a.json"); }),
             "a.json: No such file or directory");

@@ -165,6 +165,8 @@ TEST_F(TextRowsTest, NamesTheLineOfBadJson) {
             "a.jsonl:1: text: expected a string, found number");
   EXPECT_EQ(Message("a.jsonl", "{\"text\": \"\xff\"}\n"),
             "a.jsonl:1: expected a JSON object, found a syntax error at byte 11");
+  EXPECT_EQ(Message("a.jsonl", "{\"text\": \"a\"}\n{\"id\": 1e999, \"text\": \"b\"}\n"),
+            "a.jsonl:2: expected a JSON object, found a number that no double holds");
 }
 
 TEST_F(TextRowsTest, NamesDamagedGzipData) {

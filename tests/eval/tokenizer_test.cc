@@ -121,9 +121,14 @@ TEST_F(TokenizerTest, DamagedModelsAreRefusedInSilence) {
   // The last one ends in a self_test_data that fails: "hi" is not the one piece "zz". The library
   // prints that.
   const std::string self_test("\x22\x0a\x0a\x08\x0a\x02hi\x12\x02zz", 12);
+  // A character map (eval/character_map.h) that the library would follow to anywhere.
+  const std::string wild_map(
+      "\x1a\x0c\x12\x0a\x04\0\0\0\xff\xff\xff\x7f"
+      "b\0",
+      14);
   for (const std::string& damaged :
        {std::string(), std::string("not a model"), model.substr(0, model.size() / 2),
-        std::string(100, '\0'), model + self_test}) {
+        std::string(100, '\0'), model + self_test, model + wild_map}) {
     WriteText(folder_.path(), "tokenizer.model", damaged);
     testing::internal::CaptureStderr();
     const std::string error = Error();

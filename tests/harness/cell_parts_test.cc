@@ -2,6 +2,9 @@
 
 #include <gtest/gtest.h>
 
+#include <limits>
+#include <nlohmann/json.hpp>
+
 #include "base/file.h"
 #include "tests/support/input_error.h"
 #include "tests/support/temporary_folder.h"
@@ -125,6 +128,37 @@ TEST_F(CellPartsTest, DamagedPartsAreNamed) {
     EXPECT_NE(message.find("0-2.part: this part of a cell is damaged"), std::string::npos)
         << message;
   }
+}
+
+// The JSON library reads CBOR level by level on the stack.
+TEST_F(CellPartsTest, RefusesDeepNesting) {
+  WriteFileAtomically(folder_.path() / "parts/cell/0-2.part", std::string(200'000, '\x81'));
+  const std::string message = InputErrorOf(folder_.path(), [&] { parts_.Read("cell"); });
+  EXPECT_NE(message.find("damaged (values are nested too deep)"), std::string::npos) << message;
+}
+
+// A cast would make any number of them, and the sum of the first two may not fit.
+TEST_F(CellPartsTest, RefusesCountsThatAreNone) {
+  nlohmann::ordered_json good = {{"first", 0},         {"windows", 1},  {"losses", {2.5}},
+                                 {"token_losses", {1.0}}, {"token_kl", {0.5}}, {"top1_agreements", {1}},
+                                 {"seconds", 1.0},     {"peak_rss_bytes", 7}};
+  const auto error_of = [&](const nlohmann::ordered_json& json) {
+    const std::vector<std::uint8_t> bytes = nlohmann::ordered_json::to_cbor(json);
+    WriteFileAtomically(folder_.path() / "parts/cell/0-1.part",
+                        {reinterpret_cast<const char*>(bytes.data()), bytes.size()});
+    return InputErrorOf(folder_.path(), [&] { parts_.Read("cell"); });
+  };
+  EXPECT_EQ(error_of(good), "no error");
+  for (const nlohmann::ordered_json& wrong :
+       {nlohmann::ordered_json(-1), nlohmann::ordered_json(0.5), nlohmann::ordered_json(1e300),
+        nlohmann::ordered_json(std::numeric_limits<std::int64_t>::max())}) {
+    nlohmann::ordered_json json = good;
+    json["first"] = wrong;
+    EXPECT_NE(error_of(json).find("this part of a cell is damaged"), std::string::npos) << wrong;
+  }
+  nlohmann::ordered_json json = good;
+  json["top1_agreements"] = {1e300};
+  EXPECT_NE(error_of(json).find("this part of a cell is damaged"), std::string::npos);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <nlohmann/json.hpp>
 
 #include "base/file.h"
 #include "tests/support/temporary_folder.h"
@@ -41,7 +42,11 @@ TEST_F(MachineRatesTest, OfAnotherNumberOfThreadsAreTheirOwn) {
 }
 
 TEST_F(MachineRatesTest, AreMeasuredAnewWhereTheFileIsDamaged) {
-  for (const char* text : {"{", "[1, 2]", "null"}) {
+  KeptRates(file_, &pool_);
+  nlohmann::json wrong_types = nlohmann::json::parse(ReadFile(file_));
+  wrong_types.begin().value() = {{"products", "fast"}, {"core_seconds", nullptr}};
+  for (const std::string& text : {std::string("{"), std::string("[1, 2]"), std::string("null"),
+                                  wrong_types.dump()}) {
     WriteFileAtomically(file_, text);
     const MachineRates measured = KeptRates(file_, &pool_);
     EXPECT_GT(measured.products, 1e8) << text;

@@ -109,7 +109,7 @@ class GoldenMethodTest : public GoldenRun {
   void CompareCodes(const char* golden) {
     const SafetensorsFile file(
         SharedPath(std::string("goldens/methods/block0-") + golden + ".safetensors"));
-    const QuantizedBlock block = Store().ReadBlock(0);
+    const QuantizedBlock block = Store().ReadBlock(0, checkpoint_->config());
     for (const LinearLayer layer : {LinearLayer::kQuery, LinearLayer::kValue, LinearLayer::kDown}) {
       const QuantizedMatrix& matrix = block.layers[static_cast<std::size_t>(layer)];
       MatrixF ours(matrix.out_features, matrix.in_features);

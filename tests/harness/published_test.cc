@@ -98,7 +98,11 @@ TEST(PublishedTest, DamagedTablesAreNamed) {
   EXPECT_EQ(ErrorOf(std::string(kHeader) + "a,b\n"),
             "p.csv:2: record: expected 11 fields, found 2");
   EXPECT_EQ(ErrorOf(std::string(kHeader) + "M,rtn,f,c,,p,perplexity,5.6x,s,T,n\n"),
-            "p.csv:2: value: expected a number, found \"5.6x\"");
+            "p.csv:2: value: expected a number above 0 or NaN, found \"5.6x\"");
+  for (const std::string value : {"inf", "-1", "0", "1e999"}) {
+    EXPECT_EQ(ErrorOf(std::string(kHeader) + "M,rtn,f,c,,p,perplexity," + value + ",s,T,n\n"),
+              "p.csv:2: value: expected a number above 0 or NaN, found \"" + value + "\"");
+  }
 }
 
 TEST(PublishedTest, ModelNamesAreThoseOfPapers) {

@@ -215,5 +215,34 @@ TEST_F(ReportCellsTest, WindowsCountByTheirScoredTokens) {
   EXPECT_EQ(metric.at("window_tokens_scored"), window_tokens_scored_);
 }
 
+TEST_F(ReportCellsTest, CellsOfOtherWindowsAreRefused) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", {3, 3});
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { ReportCells(manifest_, folder_.path(), ""); }),
+            "cells/cell-1.json: windows: expected 8, as in the other cells of its column, found 2");
+}
+
+// exp(800) is beyond every double, and null in JSON.
+TEST_F(ReportCellsTest, PerplexitiesThatAreNoNumberAreLeftOut) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", std::vector<double>(8, 800));
+  Add("gptq", "nf3", std::vector<double>(8, 900));
+  manifest_.rows[0].model = "llama-7b";  // of which values are published
+  manifest_.rows[0].cells[0] = "cell-1";
+  manifest_.columns[0].protocol = "gptq-wikitext2";
+  manifest_.columns[0].as_published = true;
+  for (const char* against : {"", "rtn"}) {
+    const std::string table = Report(experiment_, manifest_, folder_.path(),
+                                     {.format = ReportFormat::kMarkdown, .against = against});
+    EXPECT_NE(table.find("5.68 \u2260"), std::string::npos) << table;
+  }
+}
+
+TEST_F(ReportCellsTest, ATableWithoutRowsHasNoneToCompareWith) {
+  EXPECT_EQ(InputErrorOf("", [&] { ReportCells(manifest_, folder_.path(), "awq"); }),
+            "--against: value: expected the first fields of a row of the table, such as \"fp16\", "
+            "found \"awq\"");
+}
+
 }  // namespace
 }  // namespace daq

@@ -296,5 +296,18 @@ TEST(SlowSweepTest, ReadsTenThousandPoints) {
   EXPECT_EQ(file.points[9'998].recipes[1].calibration->seed, 99);
 }
 
+// Each point keeps a copy of every text.
+TEST(SweepTest, ALongTextCountsAsManyValues) {
+  std::string config = "model: " + std::string(100'000, 'm') +
+                       "\nevaluate: [gptq-c4]\nrecipes: [{method: rtn, format: nf4}]\nsweep:\n";
+  for (const char* key : {"recipes.format.group", "evaluate.window_tokens"}) {
+    config.append("  ").append(key).append(": [2");
+    for (int value = 3; value < 100; ++value) config.append(", ").append(std::to_string(value));
+    config.append("]\n");
+  }
+  EXPECT_EQ(MessageOf([&] { ParseExperiment(config, "x.yaml"); }),
+            "x.yaml:5: sweep: expected at most 4000000 values in all points together, found more");
+}
+
 }  // namespace
 }  // namespace daq

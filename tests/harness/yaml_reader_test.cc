@@ -320,5 +320,15 @@ TEST(YamlMapTest, RefusesADocumentThatIsNoMap) {
   EXPECT_EQ(message("- a\n"), "x.yaml:1: expected a map, found a list");
 }
 
+// Each of these took the product of its two lengths: minutes.
+TEST(YamlReaderTest, ManyItemsBesideMuchElseTakeTheirSum) {
+  std::string items;
+  for (int i = 0; i < 90'000; ++i) items.append("a,");
+  EXPECT_EQ(Parse("[" + items + "]" + std::string(800'000, ' ')).root.children.size(), 90'000U);
+  std::string empty;
+  for (int i = 0; i < 90'000; ++i) empty.append("~,");
+  EXPECT_EQ(Parse("[" + std::string(800'000, '\n') + empty + "]").root.children.size(), 90'000U);
+}
+
 }  // namespace
 }  // namespace daq

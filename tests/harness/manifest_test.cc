@@ -1,0 +1,67 @@
+#include "harness/manifest.h"
+
+#include <gtest/gtest.h>
+
+#include <functional>
+#include <nlohmann/json.hpp>
+
+#include "base/file.h"
+#include "base/sha256.h"
+#include "tests/support/input_error.h"
+#include "tests/support/temporary_folder.h"
+
+namespace daq {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+class ManifestTest : public testing::Test {
+ protected:
+  ManifestTest() {
+    WriteFileAtomically(experiment_.path, "model: m\n");
+    WriteManifest({.config_sha256 = Sha256Hex("model: m\n"),
+                   .columns = {{.title = "text", .protocol = "ids", .window_tokens = 8}},
+                   .rows = {{.model = "m",
+                             .method = "rtn",
+                             .format = "nf4",
+                             .granularity = "channel",
+                             .calibration = "",
+                             .held_out = "",
+                             .cells = {"cell"}}}},
+                  folder_.path());
+  }
+
+  std::string ErrorOf(const std::function<void(Json*)>& damage) const {
+    Json json = Json::parse(good_);
+    damage(&json);
+    return ErrorOfText(json.dump());
+  }
+  std::string ErrorOfText(const std::string& text) const {
+    WriteFileAtomically(file_, text);
+    return InputErrorOf(folder_.path(), [&] { ReadManifest(experiment_, folder_.path()); });
+  }
+
+  TemporaryFolder folder_;
+  ExperimentFile experiment_ = {
+      .name = "x", .path = folder_.path() / "x.yaml", .memory_budget_bytes = {}, .points = {}};
+  std::filesystem::path file_ = folder_.path() / "manifest.json";
+  std::string good_;
+
+  void SetUp() override { good_ = ReadFile(file_); }
+};
+
+TEST_F(ManifestTest, DamagedOnesAreRefused) {
+  const std::string damaged =
+      "manifest.json: the file is damaged: delete it and run daq-bench x.yaml";
+  EXPECT_EQ(ErrorOf([](Json*) {}), "no error");
+  // A cell more or less would be looked up beside the table.
+  EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["cells"].push_back("cell"); }), damaged);
+  EXPECT_EQ(ErrorOf([](Json* json) { (*json)["columns"] = Json::array(); }), damaged);
+  EXPECT_EQ(ErrorOf([](Json* json) { (*json)["columns"][0]["window_tokens"] = 1e300; }), damaged);
+  EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["method"] = 1; }), damaged);
+  EXPECT_EQ(ErrorOfText(std::string(200'000, '[')), damaged);
+  EXPECT_EQ(ErrorOfText("{"), damaged);
+}
+
+}  // namespace
+}  // namespace daq
