@@ -135,8 +135,11 @@ int Run(int argc, char** argv) {
   // Files of inputs are written and read a million times: in memory, where there is such a folder.
   if (std::error_code none; fs::is_directory("/dev/shm", none)) ::setenv("TMPDIR", "/dev/shm", 0);
   const FuzzTarget target = entry->make();
-  StartWatchdog(options.failures / fmt::format("fuzz-{}-{}.input", target.name, options.seed),
-                fmt::format("{} {} --replay", argv[0], target.name));
+  const fs::path failure =
+      options.replay.empty()
+          ? options.failures / fmt::format("fuzz-{}-{}.input", target.name, options.seed)
+          : fs::path(options.replay);  // which it is already
+  StartWatchdog(failure, fmt::format("{} {} --replay", argv[0], target.name));
   if (options.replay.empty())
     Fuzz(target, options);
   else
