@@ -102,7 +102,7 @@ TEST_F(CellPartsTest, LengthsThatDoNotAgreeAreDamage) {
   EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
   part = UnequalPartOf(0, 2);
   part.scores.scored_tokens = {8, -1};  // the sum is right
-  EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);
+  EXPECT_NE(message(part).find("this part of a cell is damaged"), std::string::npos);
   part = UnequalPartOf(0, 2);
   part.scores.scored_tokens.pop_back();
   EXPECT_NE(message(part).find("damaged (lengths do not agree)"), std::string::npos);

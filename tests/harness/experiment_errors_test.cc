@@ -31,7 +31,7 @@ using Cases = std::vector<std::pair<std::string, std::string>>;
 
 TEST(ExperimentErrorTest, TopLevel) {
   const std::string keys =
-      "one of model, memory_budget, calibration, held_out, evaluate, recipes, sweep";
+      "one of model, memory_budget, calibration, held_out, evaluate, recipes, sweep, report";
   const std::string rest = "evaluate: [gptq-c4]\nrecipes: [fp16]\n";
   const Cases cases = {
       {"", "x.yaml: expected a map with model, evaluate and recipes, found nothing"},
