@@ -104,8 +104,7 @@ CellPart FromJson(const Json& json) {
   part.seconds = json.at("seconds");
   part.peak_rss_bytes = json.at("peak_rss_bytes").get_ref<const Json::number_unsigned_t&>();
   const std::size_t agreements = part.scores.top1_agreements.size();
-  if (part.range.count < 1 ||
-      part.scores.losses.size() != Size(part.range.count) ||
+  if (part.range.count < 1 || part.scores.losses.size() != Size(part.range.count) ||
       !AreOfTokens(part.scores.token_losses.size(), part) ||
       !AreOfTokens(part.scores.token_kl.size(), part) ||
       (agreements != 0 && agreements != Size(part.range.count)))
@@ -172,9 +171,7 @@ std::vector<CellPart> CellParts::Read(const std::string& cell) const {
   return parts;
 }
 
-void CellParts::Remove(const std::string& cell) const {
-  RemoveFolder(folder_ / cell);
-}
+void CellParts::Remove(const std::string& cell) const { RemoveFolder(folder_ / cell); }
 
 std::vector<WindowRange> MissingWindows(const std::vector<CellPart>& parts, WindowRange wanted) {
   std::vector<WindowRange> missing;

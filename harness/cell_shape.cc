@@ -62,14 +62,11 @@ constexpr Member kMetric[] = {
     {"perplexity", IsNumberOrNull}, {"stderr", IsNumberOrNull}, {"tokens", IsCount},
     {"protocol", IsText},           {"dataset", IsText},        {"windows", IsCount},
     {"window_tokens", IsCount},     {"ids_sha256", IsText},     {"window_losses", IsList}};
-constexpr Member kOptionalNumbers[] = {{"kl_mean", IsNumberOrNull},
-                                    {"kl_p50", IsNumberOrNull},
-                                    {"kl_p90", IsNumberOrNull},
-                                    {"kl_p99", IsNumberOrNull},
-                                    {"top1_agreement", IsNumberOrNull},
-                                    {"word_perplexity", IsNumberOrNull},
-                                    {"byte_perplexity", IsNumberOrNull},
-                                    {"bits_per_byte", IsNumberOrNull}};
+constexpr Member kOptionalNumbers[] = {
+    {"kl_mean", IsNumberOrNull},         {"kl_p50", IsNumberOrNull},
+    {"kl_p90", IsNumberOrNull},          {"kl_p99", IsNumberOrNull},
+    {"top1_agreement", IsNumberOrNull},  {"word_perplexity", IsNumberOrNull},
+    {"byte_perplexity", IsNumberOrNull}, {"bits_per_byte", IsNumberOrNull}};
 constexpr Member kLayer[] = {{"layer", IsText}};
 constexpr Member kLayerRatios[] = {{"output_error_vs_rtn", IsNumberOrNull},
                                    {"held_out_error_vs_rtn", IsNumberOrNull}};

@@ -113,11 +113,13 @@ int ReportCommand(const Arguments& arguments) {
 int SlurmCommand(const Arguments& arguments) {
   const ExperimentFile experiment = ReadExperimentFile(arguments.config);
   SetUpBlas();
-  fmt::print("{}", WriteSlurmScripts(experiment, OptionsFor(arguments, experiment), arguments.tasks));
+  fmt::print("{}",
+             WriteSlurmScripts(experiment, OptionsFor(arguments, experiment), arguments.tasks));
   if (!arguments.submit) return 0;
   std::fflush(stdout);
-  const std::string command = fmt::format(
-      "'{}' {}", SubmitScript(experiment, arguments.run.results).string(), arguments.sbatch_options);
+  const std::string command =
+      fmt::format("'{}' {}", SubmitScript(experiment, arguments.run.results).string(),
+                  arguments.sbatch_options);
   return std::system(command.c_str()) == 0 ? 0 : kExitFailed;
 }
 
@@ -169,12 +171,11 @@ void AddRunOptions(CLI::App* command, Arguments* arguments) {
 }
 
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
-  static const std::map<std::string, ReportFormat> formats = {
-      {"md", ReportFormat::kMarkdown},
-      {"csv", ReportFormat::kCsv},
-      {"json", ReportFormat::kJson},
-      {"latex", ReportFormat::kLatex},
-      {"html", ReportFormat::kHtml}};
+  static const std::map<std::string, ReportFormat> formats = {{"md", ReportFormat::kMarkdown},
+                                                              {"csv", ReportFormat::kCsv},
+                                                              {"json", ReportFormat::kJson},
+                                                              {"latex", ReportFormat::kLatex},
+                                                              {"html", ReportFormat::kHtml}};
   command->add_option("--format", arguments->format, "md (default), csv, json, latex or html")
       ->transform(CLI::CheckedTransformer(formats).description("{md,csv,json,latex,html}"));
 }
@@ -203,10 +204,12 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   run->add_option("--shard", arguments->shard,
                   "compute one part of the work, such as 2/4, beside the other parts in the same "
                   "results folder (docs/clusters.md)");
-  static const std::map<std::string, RunStage> stages = {
-      {"all", RunStage::kAll}, {"quantize", RunStage::kQuantize}, {"evaluate", RunStage::kEvaluate}};
-  run->add_option("--stage", arguments->run.stage,
-                  "all (default), quantize or evaluate; quantised models wait in the results folder")
+  static const std::map<std::string, RunStage> stages = {{"all", RunStage::kAll},
+                                                         {"quantize", RunStage::kQuantize},
+                                                         {"evaluate", RunStage::kEvaluate}};
+  run->add_option(
+         "--stage", arguments->run.stage,
+         "all (default), quantize or evaluate; quantised models wait in the results folder")
       ->transform(CLI::CheckedTransformer(stages).description("{all,quantize,evaluate}"));
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 

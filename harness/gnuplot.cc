@@ -44,8 +44,7 @@ std::string DrawWithGnuplot(const std::string& script, const std::string& name, 
       "set terminal svg size {},{} dynamic font \"sans-serif,13\" noenhanced name \"{}\"\n{}",
       width, height, name, script));
   // Any locale's numbers would do for a reader, but only one gives the same bytes everywhere.
-  const std::string command =
-      fmt::format("LC_ALL=C.UTF-8 gnuplot '{}' 2>&1", file.path().string());
+  const std::string command = fmt::format("LC_ALL=C.UTF-8 gnuplot '{}' 2>&1", file.path().string());
   FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot start gnuplot");
   std::string output;

@@ -5,8 +5,8 @@
 namespace daq {
 
 // Runs a gnuplot script and returns the svg element that it drew; the script sets no terminal or
-// output. `name` makes the element's ids differ from those of others on a page. Texts are plain, not
-// gnuplot's markup. Throws std::runtime_error if gnuplot is not installed or refuses.
+// output. `name` makes the element's ids differ from those of others on a page. Texts are plain,
+// not gnuplot's markup. Throws std::runtime_error if gnuplot is not installed or refuses.
 std::string DrawWithGnuplot(const std::string& script, const std::string& name, int width,
                             int height);
 

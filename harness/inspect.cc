@@ -246,11 +246,10 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
           arm->description));
       continue;
     }
-    plot.recipes.push_back(
-        {.label = arm->description,
-         .values =
-             CodesOf(store.ReadBlock(place.block, checkpoint.config()).layers[static_cast<std::size_t>(place.layer)],
-                     request.row)});
+    plot.recipes.push_back({.label = arm->description,
+                            .values = CodesOf(store.ReadBlock(place.block, checkpoint.config())
+                                                  .layers[static_cast<std::size_t>(place.layer)],
+                                              request.row)});
   }
   const std::filesystem::path file = request.plot.empty() ? folder / (name + ".svg") : request.plot;
   WriteFileAtomically(file, DrawDensityPlot(plot));

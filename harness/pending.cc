@@ -64,8 +64,8 @@ class EvaluationForecast {
   void AddMemory(const MemoryEstimate& memory, Forecast* forecast) const {
     const bool fits = memory.fixed_bytes + memory.states_bytes <= budget_;
     forecast->fixed_bytes = std::max(forecast->fixed_bytes, memory.fixed_bytes);
-    forecast->memory_bytes = std::max(forecast->memory_bytes,
-                                      memory.fixed_bytes + (fits ? memory.states_bytes : 0));
+    forecast->memory_bytes =
+        std::max(forecast->memory_bytes, memory.fixed_bytes + (fits ? memory.states_bytes : 0));
     forecast->scratch_bytes =
         std::max(forecast->scratch_bytes, memory.states_bytes * (fits ? 1 : 2));
   }
@@ -111,7 +111,8 @@ std::vector<const Arm*> ArmsToQuantize(const Workload& work, RunStage stage,
                                        const PendingCells& pending) {
   std::vector<const Arm*> arms;
   if (stage == RunStage::kEvaluate) return arms;
-  for (const auto& [cell, ranges] : pending) AddQuantizedArm(work.arms[work.cells[cell].arm], &arms);
+  for (const auto& [cell, ranges] : pending)
+    AddQuantizedArm(work.arms[work.cells[cell].arm], &arms);
   return arms;
 }
 

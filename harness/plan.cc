@@ -61,8 +61,8 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
     text.append("\nOf the cells above:\n");
   }
   const PendingCells pending = FindPending(work, WholeShare(work, RunStage::kAll), folder);
-  const Forecast left = ForecastOf(work, RunStage::kAll, pending, options.threads,
-                                   options.memory_budget_bytes);
+  const Forecast left =
+      ForecastOf(work, RunStage::kAll, pending, options.threads, options.memory_budget_bytes);
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);
   text.append(fmt::format("left to do  {} of {} cells\n", pending.size(), work.cells.size()));

@@ -25,9 +25,9 @@ std::string GateProblem(const std::vector<PublishedValue>& published, const std:
   const auto distance = [&](const PublishedValue* value) {
     return std::abs(perplexity / value->value - 1);
   };
-  const PublishedValue* nearest = *std::min_element(
-      values.begin(), values.end(),
-      [&](const auto* a, const auto* b) { return distance(a) < distance(b); });
+  const PublishedValue* nearest =
+      *std::min_element(values.begin(), values.end(),
+                        [&](const auto* a, const auto* b) { return distance(a) < distance(b); });
   if (distance(nearest) <= kGateTolerance) return "";
   // Each cause shows in its own way (docs/protocols.md has numbers of them).
   const char* cause =

@@ -265,7 +265,8 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
               [&] { QuantizeBlockInSequence(model, block, weights, &pass, held_out, worker); });
     }
     if (worker->IsAlive() && block + 1 < end) {
-      DequantizeBlock(worker->job->store.ReadBlock(block, config), config, model.stage.pool, &weights);
+      DequantizeBlock(worker->job->store.ReadBlock(block, config), config, model.stage.pool,
+                      &weights);
       pass.Skip(weights);
     }
     model.stage.Done(model.BlockWorkOf(*worker) + model.PassWorkOf(windows));

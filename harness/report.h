@@ -17,10 +17,10 @@ struct ReportOptions {
 };
 
 // An experiment's finished cells: as tables (Markdown, LaTeX with the booktabs package, or one HTML
-// page with plots that needs nothing else, harness/report_html.h), arranged as the config's `report`
-// says, or one row a recipe; one line a cell (CSV); or an array of the objects of docs/results.md
-// (JSON: one a recipe, with all its evaluations under `metrics`). Cells that are not computed yet
-// are left empty, or out. The same cells give the same text, to the byte.
+// page with plots that needs nothing else, harness/report_html.h), arranged as the config's
+// `report` says, or one row a recipe; one line a cell (CSV); or an array of the objects of
+// docs/results.md (JSON: one a recipe, with all its evaluations under `metrics`). Cells that are
+// not computed yet are left empty, or out. The same cells give the same text, to the byte.
 std::string Report(const ExperimentFile& experiment, const Manifest& manifest,
                    const std::filesystem::path& folder, const ReportOptions& options);
 

@@ -10,8 +10,8 @@
 namespace daq {
 namespace {
 
-constexpr std::array<std::string_view, 6> kFieldNames = {"model",       "method",      "format",
-                                                         "granularity", "calibration", "evaluation"};
+constexpr std::array<std::string_view, 6> kFieldNames = {
+    "model", "method", "format", "granularity", "calibration", "evaluation"};
 constexpr std::array<std::string_view, 11> kValues = {
     "perplexity",      "loss_vs_fp",      "loss_reduction", "kl_mean",
     "kl_p50",          "kl_p99",          "top1_agreement", "bits_per_weight",
@@ -41,16 +41,15 @@ std::span<const std::string_view> ReportValues() { return kValues; }
 
 ReportLayout ReadReportLayout(const YamlValue& value) {
   YamlMap map(value, "a map with rows and columns", KeysBelow("report"));
-  ReportLayout layout{.rows = ReadFields(map.Get("rows", "a list such as [method]")),
-                      .columns = ReadFields(map.Get("columns", "a list such as [format, evaluation]")),
-                      .where = value.where()};
+  ReportLayout layout{
+      .rows = ReadFields(map.Get("rows", "a list such as [method]")),
+      .columns = ReadFields(map.Get("columns", "a list such as [format, evaluation]")),
+      .where = value.where()};
   for (const ReportField field : layout.columns) {
     if (std::find(layout.rows.begin(), layout.rows.end(), field) != layout.rows.end())
-      map.Refuse("each field in rows or in columns",
-                 fmt::format("{} in both", NameOf(field)));
+      map.Refuse("each field in rows or in columns", fmt::format("{} in both", NameOf(field)));
   }
-  if (const std::optional<YamlValue> name = map.Find("value"))
-    layout.value = name->Name(kValues);
+  if (const std::optional<YamlValue> name = map.Find("value")) layout.value = name->Name(kValues);
   if (const std::optional<YamlValue> bold = map.Find("bold"))
     layout.bold = static_cast<ReportLayout::Bold>(PlaceOf(kBoldNames, bold->Name(kBoldNames)));
   if (const std::optional<YamlValue> published = map.Find("published"))

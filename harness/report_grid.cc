@@ -248,13 +248,15 @@ std::string MeaningOfValue(const std::string& value) {
       {"kl_mean", "Mean over tokens of KL(full precision || quantised), in nats"},
       {"kl_p50", "Median over tokens of KL(full precision || quantised), in nats"},
       {"kl_p99", "99th percentile over tokens of KL(full precision || quantised), in nats"},
-      {"top1_agreement", "Share of tokens for which both models have the same most probable next "
-                         "token"},
+      {"top1_agreement",
+       "Share of tokens for which both models have the same most probable next "
+       "token"},
       {"word_perplexity", "Word perplexity = exp(loss of all tokens / words of the text)"},
       {"byte_perplexity", "Byte perplexity = exp(loss of all tokens / bytes of the text)"},
       {"bits_per_byte", "Loss of all tokens in bits / bytes of the text"},
-      {"bits_per_weight", "Bits stored for a weight of the linear layers, scales and zero-points "
-                          "included"}};
+      {"bits_per_weight",
+       "Bits stored for a weight of the linear layers, scales and zero-points "
+       "included"}};
   return meanings.at(value) + ".\n";
 }
 

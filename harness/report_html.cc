@@ -106,26 +106,26 @@ class Page {
   std::vector<std::string> Warnings() const {
     std::vector<std::string> warnings;
     std::size_t missing = 0;
-    ForEachPlace([&](const Manifest::Row& row, const Manifest::Column& column,
-                     const ReportCell* cell) {
-      if (cell == nullptr) {
-        ++missing;
-      } else if (cell->failed) {
-        warnings.push_back(fmt::format("{} on {} failed: {}", RowLabel(row), column.title,
-                                       cell->cell.at("error").get<std::string>()));
-      } else if (row.full_precision) {
-        const std::string published = PublishedText(cell->metric);
-        const Json& measured = cell->metric.at(PublishedMetricOf(cell->metric));
-        if (published.ends_with("≠"))
-          warnings.push_back(fmt::format(
-              "full precision of {} on {} is {}, published {}: the text, the tokenizer or the "
-              "checkpoint is probably another, and then no number here compares with a paper's",
-              row.model, column.title,
-              measured.is_null() ? "no finite number"
-                                 : fmt::format("{:.3f}", measured.get<double>()),
-              published));
-      }
-    });
+    ForEachPlace(
+        [&](const Manifest::Row& row, const Manifest::Column& column, const ReportCell* cell) {
+          if (cell == nullptr) {
+            ++missing;
+          } else if (cell->failed) {
+            warnings.push_back(fmt::format("{} on {} failed: {}", RowLabel(row), column.title,
+                                           cell->cell.at("error").get<std::string>()));
+          } else if (row.full_precision) {
+            const std::string published = PublishedText(cell->metric);
+            const Json& measured = cell->metric.at(PublishedMetricOf(cell->metric));
+            if (published.ends_with("≠"))
+              warnings.push_back(fmt::format(
+                  "full precision of {} on {} is {}, published {}: the text, the tokenizer or the "
+                  "checkpoint is probably another, and then no number here compares with a paper's",
+                  row.model, column.title,
+                  measured.is_null() ? "no finite number"
+                                     : fmt::format("{:.3f}", measured.get<double>()),
+                  published));
+          }
+        });
     if (missing > 0)
       warnings.push_back(fmt::format("{} {} not computed yet", missing,
                                      missing == 1 ? "result is" : "results are"));
@@ -151,8 +151,8 @@ class Page {
   }
 
   void AddFigure(const std::string& picture, const std::string& title, const std::string& caption) {
-    html_ += fmt::format("<figure>\n{}\n<figcaption><b>{}.</b> {}</figcaption>\n</figure>\n", picture,
-                         EscapeHtml(title), EscapeHtml(caption));
+    html_ += fmt::format("<figure>\n{}\n<figcaption><b>{}.</b> {}</figcaption>\n</figure>\n",
+                         picture, EscapeHtml(title), EscapeHtml(caption));
   }
 
   void AddPlots() {
@@ -216,8 +216,8 @@ class Page {
         "<h2>Config</h2>\n<details>\n<summary>{}, as written</summary>\n<pre>{}</pre>\n</details>\n"
         "<details>\n<summary>every setting, with its meaning and source</summary>\n<pre>{}</pre>\n"
         "</details>\n",
-        EscapeHtml(experiment_.path.filename().string()),
-        EscapeHtml(ReadFile(experiment_.path)), EscapeHtml(Explain(experiment_)));
+        EscapeHtml(experiment_.path.filename().string()), EscapeHtml(ReadFile(experiment_.path)),
+        EscapeHtml(Explain(experiment_)));
   }
 
   const ExperimentFile& experiment_;

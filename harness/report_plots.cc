@@ -132,7 +132,8 @@ class Plots {
     std::vector<std::size_t> rows;
     for (std::size_t row = 0; row < manifest_.rows.size(); ++row) {
       const Row& own = manifest_.rows[row];
-      if (own.model == model && (group.empty() || (!own.full_precision && FormatGroup(own) == group)))
+      if (own.model == model &&
+          (group.empty() || (!own.full_precision && FormatGroup(own) == group)))
         rows.push_back(row);
     }
     return rows;
@@ -152,7 +153,7 @@ class Plots {
   const ReportCell* Loss(std::size_t row, std::size_t column) const {
     const ReportCell* cell = cells_.Find(row, column);
     return cell != nullptr && !cell->failed && !cell->metric.at("loss_vs_fp").is_null() ? cell
-                                                                                       : nullptr;
+                                                                                        : nullptr;
   }
 
   // A cell of the row that is done, whichever evaluation: what they share is the same.
@@ -184,8 +185,7 @@ class Plots {
       const std::string& method = manifest_.rows[row].method;
       auto found = std::find_if(methods.begin(), methods.end(),
                                 [&](const auto& other) { return other.first == method; });
-      if (found == methods.end())
-        found = methods.insert(methods.end(), {method, {}});
+      if (found == methods.end()) found = methods.insert(methods.end(), {method, {}});
       found->second[cell->cell.at("calibration").at("windows")].push_back(cell);
     }
     std::erase_if(methods, [](const auto& method) { return method.second.size() < 2; });
@@ -228,8 +228,10 @@ class Plots {
       return {windows, mean, mean - spread, mean + spread};
     }
     const Json& metric = cells.front()->metric;
-    return {windows, mean, metric.at("loss_vs_fp_low").is_null() ? mean : metric.at("loss_vs_fp_low").get<double>(),
-            metric.at("loss_vs_fp_high").is_null() ? mean : metric.at("loss_vs_fp_high").get<double>()};
+    return {
+        windows, mean,
+        metric.at("loss_vs_fp_low").is_null() ? mean : metric.at("loss_vs_fp_low").get<double>(),
+        metric.at("loss_vs_fp_high").is_null() ? mean : metric.at("loss_vs_fp_high").get<double>()};
   }
 
   void DrawBits(const std::string& model, std::size_t column) {
@@ -249,9 +251,8 @@ class Plots {
     for (const Series& series : all)
       front.points.insert(front.points.end(), series.points.begin(), series.points.end());
     if (front.points.size() < 2) return;
-    std::sort(front.points.begin(), front.points.end(), [](const auto& a, const auto& b) {
-      return a.x != b.x ? a.x < b.x : a.y < b.y;
-    });
+    std::sort(front.points.begin(), front.points.end(),
+              [](const auto& a, const auto& b) { return a.x != b.x ? a.x < b.x : a.y < b.y; });
     double best = INFINITY;
     std::erase_if(front.points, [&](const Series::Point& point) {
       const bool is_better = point.y < best;
@@ -263,9 +264,9 @@ class Plots {
                          "set xlabel \"bits per weight, everything stored counted\"\nset grid\n"
                          "set key outside right top\nset offsets graph 0.05, graph 0.05\nplot ";
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-      script += fmt::format("$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ",
-                            i, 4 + NumberOf(all[i].title) % 10, ColorOf(all[i].title),
-                            GnuplotText(all[i].title));
+      script += fmt::format(
+          "$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ", i,
+          4 + NumberOf(all[i].title) % 10, ColorOf(all[i].title), GnuplotText(all[i].title));
     }
     script += fmt::format(
         "$d{} using 1:2 with steps dt 2 lw 1.5 lc rgb \"#57606a\" title \"Pareto front\"\n",
@@ -300,9 +301,9 @@ class Plots {
                          "set key outside right top\nset yrange [0:*]\nplot ";
     if (all.front().points.size() > 20) script.insert(0, "set xtics auto\n");
     for (std::size_t i = 0; i < all.size(); ++i) {
-      script += fmt::format(
-          "{}$d{} using 1:2 with linespoints pt 7 ps 0.5 lw 2 lc rgb \"{}\" title {}",
-          i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
+      script +=
+          fmt::format("{}$d{} using 1:2 with linespoints pt 7 ps 0.5 lw 2 lc rgb \"{}\" title {}",
+                      i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("layer errors by depth: {}", group)),
         "Geometric mean over a block's linear layers, on the calibration's inputs; of several "

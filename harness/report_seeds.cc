@@ -83,7 +83,8 @@ std::optional<ReportSection> SeedSection(const Manifest& manifest, const ReportC
   const std::vector<Group> groups = Groups(manifest, cells, model);
   if (groups.empty()) return std::nullopt;
   ReportSection section{
-      .caption = "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)"};
+      .caption =
+          "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)"};
   TextTable& table = section.table;
   for (const char* title : {"method", "format", "granularity", "calibration"})
     table.AddColumn(title, TextTable::kLeft);

@@ -37,8 +37,8 @@ class Runner {
         parts_(folder),
         pool_(options.threads),
         pending_(FindPending(work, share, folder)) {
-    const Forecast forecast = ForecastOf(work, share.stage, pending_, options.threads,
-                                         options.memory_budget_bytes);
+    const Forecast forecast =
+        ForecastOf(work, share.stage, pending_, options.threads, options.memory_budget_bytes);
     // Refuses before the first hour what would not fit in the last.
     StatesFitInMemory({.fixed_bytes = forecast.fixed_bytes}, options.memory_budget_bytes);
     // Measuring takes a second: not where nobody looks at progress, or nothing is to be done.
@@ -71,10 +71,15 @@ class Runner {
         Take(PendingOf(arm), &waiting_);
     }
     for (const std::string& reference : references_) RemoveReference(reference, stage_);
+    // And what a killed run left of them.
+    for (const Cell& cell : work_.cells) {
+      if (share_.whole && cell.compared()) RemoveReference(cell.reference, stage_);
+    }
     progress_->Note(fmt::format("{}, {} already there", Summary(), there));
     if (waiting_ > 0) {
-      progress_->Problem(fmt::format(
-          "{} not evaluated: the models are not quantised yet (--stage quantize)", Cells(waiting_)));
+      progress_->Problem(
+          fmt::format("{} not evaluated: the models are not quantised yet (--stage quantize)",
+                      Cells(waiting_)));
       if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
     }
     return outcome_;
@@ -271,20 +276,20 @@ class Runner {
     const Cell& own = work_.cells[cell];
     const Checkpoint& checkpoint = CheckpointOf(arm);
     const bool is_whole = range.count == WindowsOf(cell).count();
-    const std::string suffix =
-        is_whole ? "" : fmt::format(".{}-{}", range.first, range.end());
-    progress_->Start(fmt::format(
-        "[{}/{}] evaluate {} on {}{}", share_.cells.size() - pending_.size() + 1,
-        share_.cells.size(), arm.description, EvaluationName(cell),
-        is_whole ? ""
-                 : fmt::format(", windows {} to {} of {}", range.first + 1, range.end(),
-                               WindowsOf(cell).count())));
+    const std::string suffix = is_whole ? "" : fmt::format(".{}-{}", range.first, range.end());
+    progress_->Start(fmt::format("[{}/{}] evaluate {} on {}{}",
+                                 share_.cells.size() - pending_.size() + 1, share_.cells.size(),
+                                 arm.description, EvaluationName(cell),
+                                 is_whole ? ""
+                                          : fmt::format(", windows {} to {} of {}", range.first + 1,
+                                                        range.end(), WindowsOf(cell).count())));
     const auto started = std::chrono::steady_clock::now();
     BlockSource blocks = FullPrecisionBlocks(checkpoint, &pool_);
     if (!arm.recipe.full_precision) {
       const QuantizedStore store = StoreOf(arm);
       blocks = [&checkpoint, store, this](Index block, BlockWeights* weights) {
-        DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_, weights);
+        DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_,
+                        weights);
       };
     }
     const bool with_reference = IsReferenceNeeded(cell, range);
@@ -438,8 +443,7 @@ RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& opt
   RefuseProblems(work);
   const Share share = options.shard ? ShareOf(work, options.stage, *options.shard)
                                     : WholeShare(work, options.stage);
-  const FolderLock lock(folder,
-                        share.whole ? FolderLock::Kind::kAlone : FolderLock::Kind::kShared);
+  const FolderLock lock(folder, share.whole ? FolderLock::Kind::kAlone : FolderLock::Kind::kShared);
   if (share.whole) RemoveTemporaryFiles(folder);
   WriteManifest(MakeManifest(experiment, work), folder);
   for (const std::string& warning : work.warnings) fmt::print(stderr, "warning: {}\n", warning);

@@ -20,7 +20,7 @@ struct RunOptions {
   std::chrono::seconds save_interval{60};
   bool keep_quantized = false;  // keep the packed weights of finished models
   bool quiet = false;           // no progress
-  bool gate = true;  // stop where full precision is not what is published of it
+  bool gate = true;             // stop where full precision is not what is published of it
   RunStage stage = RunStage::kAll;
   std::optional<Shard> shard = {};  // empty: everything
 };

@@ -134,10 +134,9 @@ class Scripts {
 
   std::string Command(std::string_view command) const {
     return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}B",
-                       Quoted(Program()), command,
-                       Quoted(fs::absolute(experiment_.path).string()), Quoted(Results()),
-                       Quoted(fs::absolute(options_.data.front()).string()), options_.threads,
-                       options_.memory_budget_bytes);
+                       Quoted(Program()), command, Quoted(fs::absolute(experiment_.path).string()),
+                       Quoted(Results()), Quoted(fs::absolute(options_.data.front()).string()),
+                       options_.threads, options_.memory_budget_bytes);
   }
 
   std::string Header(std::string_view name, const JobArray& array, std::string_view more) const {
@@ -162,7 +161,8 @@ class Scripts {
   // Runs the program so that one signal reaches it; a second would end it at once. Before the time
   // limit (USR1) it stops cleanly and the task is queued again; cancelled or requeued by others
   // (TERM), it only stops. Exit code 0 wherever others may go on, also after cells that failed,
-  // which are recorded. An array's last task has the array's own number as its job's, so both are named.
+  // which are recorded. An array's last task has the array's own number as its job's, so both are
+  // named.
   static std::string Body(std::string_view command, std::string_view then = "") {
     return fmt::format(
         "\n"
@@ -182,7 +182,9 @@ class Scripts {
         "if [[ $code -eq 130 ]]; then\n"
         "  if [[ -n $requeue ]]; then\n"
         "    echo \"stopped before the time limit; queued again\"\n"
-        "    scontrol requeue \"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}\"\n"
+        "    scontrol requeue "
+        "\"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
+        "\"\n"
         "  fi\n"
         "  exit 0\n"
         "fi\n"

@@ -107,8 +107,6 @@ void StateCheckpoint::Save(Index blocks_done, HiddenStates* states) {
   last_ = std::chrono::steady_clock::now();
 }
 
-void StateCheckpoint::Remove() const {
-  std::filesystem::remove(file_);
-}
+void StateCheckpoint::Remove() const { std::filesystem::remove(file_); }
 
 }  // namespace daq

@@ -14,9 +14,9 @@ namespace daq {
 class Sweep {
  public:
   // Throws InputError for an unknown key, a value that is no list, is empty or holds a value twice,
-  // and for more than 10,000 points (or 4 million values in all points together, a long text counted
-  // as several, which bounds time and memory for any file). Without `sweep:` there is one point, the document as it is. Refers to
-  // `document`, which must outlive it.
+  // and for more than 10,000 points (or 4 million values in all points together, a long text
+  // counted as several, which bounds time and memory for any file). Without `sweep:` there is one
+  // point, the document as it is. Refers to `document`, which must outlive it.
   explicit Sweep(const YamlDocument& document);
 
   std::size_t points() const { return points_; }

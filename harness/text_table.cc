@@ -85,8 +85,7 @@ std::string TextTable::ToHtml() const {
     if (columns_[column].alignment == kRight) text.append(" class=\"number\"");
     text.append(">").append(content).append("</").append(name).append(">");
   };
-  for (std::size_t i = 0; i < columns_.size(); ++i)
-    element("th", i, EscapeHtml(columns_[i].title));
+  for (std::size_t i = 0; i < columns_.size(); ++i) element("th", i, EscapeHtml(columns_[i].title));
   text.append("</tr></thead>\n<tbody>\n");
   for (const std::vector<TextCell>& row : rows_) {
     text.append("<tr>");

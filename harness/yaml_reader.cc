@@ -142,8 +142,8 @@ class TreeBuilder : public YAML::EventHandler {
   }
 
   // The line of the dash before `mark` if nothing but comments stands between them, else the
-  // mark's. Remembers the last answer, which is the same for all items of a line: many of them behind
-  // many comments would take the product of both.
+  // mark's. Remembers the last answer, which is the same for all items of a line: many of them
+  // behind many comments would take the product of both.
   int LineOfEmptyItem(const YAML::Mark& mark) {
     if (mark.line != empty_mark_line_) {
       empty_mark_line_ = mark.line;

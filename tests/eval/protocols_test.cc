@@ -349,8 +349,9 @@ TEST(ProtocolsTest, TheTokenizersSettingsDecideOverBosAndPrefix) {
   EXPECT_NE(plain.window(0)[0], 1);
   EXPECT_NE(plain.window(1)[0], 1) << "nothing is replaced where the tokenizer adds no BOS";
   EXPECT_EQ(MessageOf([&] { make("llamacpp-512", R"({"add_eos_token": true})"); }),
-            file + ": the tokenizer adds an EOS to a text, for which the protocol is not defined "
-                   "(llama-perplexity stops there)");
+            file +
+                ": the tokenizer adds an EOS to a text, for which the protocol is not defined "
+                "(llama-perplexity stops there)");
   EXPECT_EQ(first_ids(make("lm-eval-wikitext", "{}"), 0), (std::pair<TokenId, TokenId>(1, 1)))
       << "the prefix, then the tokenizer's own BOS";
   const TokenWindows prefixed = make("lm-eval-wikitext", R"({"add_bos_token": false})");
@@ -363,8 +364,9 @@ TEST(ProtocolsTest, TheTokenizersSettingsDecideOverBosAndPrefix) {
               make("lm-eval-wikitext",
                    R"({"add_bos_token": false, "bos_token": null, "eos_token": null})");
             }),
-            file + ": the tokenizer has neither a BOS nor an EOS, one of which has to stand before "
-                   "the first token of a page");
+            file +
+                ": the tokenizer has neither a BOS nor an EOS, one of which has to stand before "
+                "the first token of a page");
 }
 
 // The windows that the methods' authors' own programs were run on.

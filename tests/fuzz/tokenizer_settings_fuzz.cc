@@ -40,24 +40,22 @@ void ReadSettings(std::string_view bytes) {
 }  // namespace
 
 FuzzTarget TokenizerSettingsTarget() {
-  return {
-      .name = "tokenizer_settings",
-      .run = ReadSettings,
-      .seeds =
-          {"t{}", R"(t{"add_bos_token": true, "add_eos_token": true, "legacy": false,
+  return {.name = "tokenizer_settings",
+          .run = ReadSettings,
+          .seeds = {"t{}", R"(t{"add_bos_token": true, "add_eos_token": true, "legacy": false,
                   "tokenizer_class": "LlamaTokenizer", "pad_token": "<pad>",
                   "added_tokens_decoder": {"0": {"content": "<unk>"}, "400": {"content": "<pad>",
                   "lstrip": false, "special": true}}, "add_prefix_space": false,
                   "additional_special_tokens": ["<a>", {"content": "<b>"}],
                   "sp_model_kwargs": {}})",
-           R"(s{"bos_token": {"content": "<s>", "lstrip": false}, "unk_token": "<unk>",
+                    R"(s{"bos_token": {"content": "<s>", "lstrip": false}, "unk_token": "<unk>",
              "additional_special_tokens": ["<a>", "<a>"], "eos_token": null})",
-           R"(a{"<pad>": 400, "a": 401})",
-           R"(j{"added_tokens": [{"id": 0, "content": "<unk>"},
+                    R"(a{"<pad>": 400, "a": 401})",
+                    R"(j{"added_tokens": [{"id": 0, "content": "<unk>"},
              {"id": 400, "content": "<pad>"}]})"},
-      .words = {"\"legacy\":false", "\"content\":\"", "\"bos_token\":null", "\"unk_token\":\"\"",
-                "\"added_tokens_decoder\":{", "\"add_eos_token\":true", "\"<s>\"",
-                "\"id\":", "\"add_bos_token\":false", "\"unk_token\":\" \""}};
+          .words = {"\"legacy\":false", "\"content\":\"", "\"bos_token\":null",
+                    "\"unk_token\":\"\"", "\"added_tokens_decoder\":{", "\"add_eos_token\":true",
+                    "\"<s>\"", "\"id\":", "\"add_bos_token\":false", "\"unk_token\":\" \""}};
 }
 
 }  // namespace daq

@@ -14,10 +14,8 @@ namespace {
 
 // Windows whose scores tell which they are, of three tokens each.
 CellPart PartOf(Index first, Index count) {
-  CellPart part{.range = {.first = first, .count = count},
-                .scores = {},
-                .seconds = 2,
-                .peak_rss_bytes = 7};
+  CellPart part{
+      .range = {.first = first, .count = count}, .scores = {}, .seconds = 2, .peak_rss_bytes = 7};
   for (Index window = first; window < first + count; ++window) {
     const auto value = static_cast<double>(window);
     part.scores.losses.push_back(value + 0.1);  // no short decimal, no float
@@ -55,8 +53,12 @@ class CellPartsTest : public testing::Test {
 
 TEST_F(CellPartsTest, PartsOfAnyCuttingJoinToTheSameBits) {
   const CellPart whole = PartOf(0, 8);
-  for (const std::vector<WindowRange>& cutting : std::vector<std::vector<WindowRange>>{
-           {{0, 8}}, {{0, 3}, {3, 5}}, {{5, 3}, {0, 5}}, {{0, 6}, {2, 6}}, {{7, 1}, {0, 1}, {1, 6}}}) {
+  for (const std::vector<WindowRange>& cutting :
+       std::vector<std::vector<WindowRange>>{{{0, 8}},
+                                             {{0, 3}, {3, 5}},
+                                             {{5, 3}, {0, 5}},
+                                             {{0, 6}, {2, 6}},
+                                             {{7, 1}, {0, 1}, {1, 6}}}) {
     for (const WindowRange& range : cutting) parts_.Write("cell", PartOf(range.first, range.count));
     const std::optional<CellPart> joined = JoinParts(parts_.Read("cell"), 8);
     ASSERT_TRUE(joined);
@@ -139,9 +141,9 @@ TEST_F(CellPartsTest, RefusesDeepNesting) {
 
 // A cast would make any number of them, and the sum of the first two may not fit.
 TEST_F(CellPartsTest, RefusesCountsThatAreNone) {
-  nlohmann::ordered_json good = {{"first", 0},         {"windows", 1},  {"losses", {2.5}},
-                                 {"token_losses", {1.0}}, {"token_kl", {0.5}}, {"top1_agreements", {1}},
-                                 {"seconds", 1.0},     {"peak_rss_bytes", 7}};
+  nlohmann::ordered_json good = {
+      {"first", 0},        {"windows", 1},           {"losses", {2.5}}, {"token_losses", {1.0}},
+      {"token_kl", {0.5}}, {"top1_agreements", {1}}, {"seconds", 1.0},  {"peak_rss_bytes", 7}};
   const auto error_of = [&](const nlohmann::ordered_json& json) {
     const std::vector<std::uint8_t> bytes = nlohmann::ordered_json::to_cbor(json);
     WriteFileAtomically(folder_.path() / "parts/cell/0-1.part",

@@ -50,7 +50,8 @@ class GoldenRun : public testing::Test {
   std::vector<double> QuantizedLosses(const Checkpoint& checkpoint, const TokenWindows& windows) {
     const QuantizedStore store = Store();
     const BlockSource blocks = [&](Index block, BlockWeights* weights) {
-      DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_, weights);
+      DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_,
+                      weights);
     };
     return EvaluateWindows(checkpoint, windows, blocks, "quantised", stage_).losses;
   }

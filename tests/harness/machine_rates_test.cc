@@ -45,8 +45,8 @@ TEST_F(MachineRatesTest, AreMeasuredAnewWhereTheFileIsDamaged) {
   KeptRates(file_, &pool_);
   nlohmann::json wrong_types = nlohmann::json::parse(ReadFile(file_));
   wrong_types.begin().value() = {{"products", "fast"}, {"core_seconds", nullptr}};
-  for (const std::string& text : {std::string("{"), std::string("[1, 2]"), std::string("null"),
-                                  wrong_types.dump()}) {
+  for (const std::string& text :
+       {std::string("{"), std::string("[1, 2]"), std::string("null"), wrong_types.dump()}) {
     WriteFileAtomically(file_, text);
     const MachineRates measured = KeptRates(file_, &pool_);
     EXPECT_GT(measured.products, 1e8) << text;

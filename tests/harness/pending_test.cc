@@ -43,8 +43,7 @@ class PendingTest : public testing::Test {
 TEST_F(PendingTest, WithoutTokenMetricsEveryCellIsOnePass) {
   const Workload work = Resolve(false);
   const ModelConfig& config = work.models[0]->checkpoint.config();
-  EXPECT_DOUBLE_EQ(ForecastFrom(work, 0).work.products,
-                   3 * EvaluationWork(config, 3, 4).products);
+  EXPECT_DOUBLE_EQ(ForecastFrom(work, 0).work.products, 3 * EvaluationWork(config, 3, 4).products);
   for (const Cell& cell : work.cells) EXPECT_EQ(cell.reference, "");
 }
 
@@ -58,8 +57,7 @@ TEST_F(PendingTest, ComparedCellsWorkOnTwoHeadsAndShareOneReference) {
   const double head = HeadWork(config, 3, 4).products;
   EXPECT_DOUBLE_EQ(ForecastFrom(work, 0).work.products, 3 * pass + 2 * head);
   // Full precision's cell is done: its blocks run once more, its head is not scored.
-  EXPECT_DOUBLE_EQ(ForecastFrom(work, 1).work.products,
-                   2 * (pass + head) + (pass - head));
+  EXPECT_DOUBLE_EQ(ForecastFrom(work, 1).work.products, 2 * (pass + head) + (pass - head));
   // Beside a saved copy of the states, full precision's, which a cell alone does not need.
   const Forecast both = ForecastFrom(work, 1);
   const Forecast plain = ForecastFrom(Resolve(false), 1);

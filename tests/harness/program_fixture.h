@@ -49,7 +49,8 @@ class ProgramTest : public testing::Test {
   // File name to content of every finished cell.
   std::map<std::string, std::string> Cells(const std::string& results = "results") const {
     std::map<std::string, std::string> cells;
-    for (const auto& entry : std::filesystem::directory_iterator(folder_.path() / results / "test/cells")) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(folder_.path() / results / "test/cells")) {
       cells[entry.path().filename()] = ReadFile(entry.path());
     }
     return cells;
@@ -59,7 +60,8 @@ class ProgramTest : public testing::Test {
   std::map<std::string, nlohmann::json> Metrics(const std::string& results = "results") const {
     std::map<std::string, nlohmann::json> metrics;
     for (const auto& [name, content] : Cells(results)) {
-      if (name.ends_with(".json")) metrics[name] = *nlohmann::json::parse(content).at("metrics").begin();
+      if (name.ends_with(".json"))
+        metrics[name] = *nlohmann::json::parse(content).at("metrics").begin();
     }
     return metrics;
   }

@@ -37,8 +37,7 @@ TEST(PublishedTest, TheTableHasFullPrecisionOfThePapersModels) {
                 .front()
                 ->printed,
             "5.61");
-  EXPECT_TRUE(
-      FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "").empty())
+  EXPECT_TRUE(FindPublished(PublishedValues(), "llama-7b", "fp16", "f16", "none", "").empty())
       << "values of unknown protocols are nobody's";
 }
 
@@ -83,11 +82,11 @@ TEST(PublishedTest, WordPerplexitiesAreOfTheWindowTheyWereMadeWith) {
 }
 
 TEST(PublishedTest, ReadsQuotesAndLineFeeds) {
-  const auto values = ParsePublished(
-      std::string(kHeader) +
-          "M,rtn,int4,channel,,gptq-c4,perplexity,2.6e5,\"a, \"\"b\"\"\nc\",T1,n\r\n"
-          "M,rtn,int4,channel,,gptq-c4,mean KL divergence,0.5,s,T1,n\n",
-      "p.csv");
+  const auto values =
+      ParsePublished(std::string(kHeader) +
+                         "M,rtn,int4,channel,,gptq-c4,perplexity,2.6e5,\"a, \"\"b\"\"\nc\",T1,n\r\n"
+                         "M,rtn,int4,channel,,gptq-c4,mean KL divergence,0.5,s,T1,n\n",
+                     "p.csv");
   ASSERT_EQ(values.size(), 1U) << "only perplexities";
   EXPECT_EQ(values[0].source, "a, \"b\"\nc");
   EXPECT_EQ(values[0].value, 2.6e5);
@@ -118,10 +117,15 @@ EvaluationRequest Standard() {
 }
 
 TEST(ProtocolGateTest, StopsAboveOnePercentAndNamesTheSource) {
-  const std::vector<PublishedValue> published = {
-      {.model = "LLaMA-7B", .method = "fp16", .format = "f16", .granularity = "none",
-       .protocol = "gptq-wikitext2", .printed = "5.68", .value = 5.68, .source = "a paper",
-       .table = "Table 1"}};
+  const std::vector<PublishedValue> published = {{.model = "LLaMA-7B",
+                                                  .method = "fp16",
+                                                  .format = "f16",
+                                                  .granularity = "none",
+                                                  .protocol = "gptq-wikitext2",
+                                                  .printed = "5.68",
+                                                  .value = 5.68,
+                                                  .source = "a paper",
+                                                  .table = "Table 1"}};
   const auto problem = [&](double perplexity, const EvaluationRequest& request = Standard()) {
     return GateProblem(published, "huggyllama/llama-7b", request, perplexity);
   };

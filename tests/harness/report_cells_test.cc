@@ -151,7 +151,8 @@ TEST_F(ReportCellsTest, RowsThatDifferInTheSeedAreOneRowOfMeansAndSpreads) {
       "-------:|\n"
       "| gptq   | nf3    | channel     | gptq-c4 2x64 | 46.000 ± 2.646 (n = 3) | 6.000 ± 2.646 "
       "(n = 3) |\n");
-  EXPECT_NE(Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kMarkdown}).find(table),
+  EXPECT_NE(Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kMarkdown})
+                .find(table),
             std::string::npos);
 }
 
@@ -171,8 +172,7 @@ TEST_F(ReportCellsTest, SeedsOfCountedDocumentsAreOneGroupAndTextsAreNot) {
   Add("awq", "nf3", Worse(0.05), "awq-pile-val 61x512 (own.jsonl)", record(61, 42, "own.jsonl"));
   EXPECT_EQ(SeedTable(manifest_, ReportCells(manifest_, folder_.path(), "")), "");
   Add("awq", "nf3", Worse(0.03), "awq-pile-val 60x512 (seed 1)", record(60, 1, "val.jsonl"));
-  const std::string table =
-      SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""));
+  const std::string table = SeedTable(manifest_, ReportCells(manifest_, folder_.path(), ""));
   EXPECT_NE(table.find("| awq-pile-val 128 documents x512 |"), std::string::npos) << table;
   EXPECT_NE(table.find("(n = 2)"), std::string::npos) << table;
   EXPECT_EQ(table.find("own.jsonl"), std::string::npos) << table;
@@ -183,7 +183,7 @@ TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
   Add("rtn", "nf3", Worse(0.10));
   Add("daq", "nf3-asym", Worse(0.05));
   const std::string table = Report(experiment_, manifest_, folder_.path(),
-                                    {.format = ReportFormat::kMarkdown, .against = "rtn"});
+                                   {.format = ReportFormat::kMarkdown, .against = "rtn"});
   for (const char* wanted :
        {"| loss reduction |", "  vs rtn |", "+1.030 [", "51 % [51, 51]", "] * |"})
     EXPECT_NE(table.find(wanted), std::string::npos) << wanted << "\n" << table;

@@ -20,8 +20,8 @@ class ReportCellsTest : public testing::Test {
   ReportCellsTest() { manifest_.columns = {{.title = "text", .protocol = "ids"}}; }
 
   // Adds a row and its cell; the row's number.
-  std::size_t Add(const std::string& method, const std::string& format, const std::vector<double>& losses,
-                  const std::string& calibration = "",
+  std::size_t Add(const std::string& method, const std::string& format,
+                  const std::vector<double>& losses, const std::string& calibration = "",
                   const std::optional<CalibrationRecord>& record = {}) {
     CellRecord cell;
     cell.id = "cell-" + std::to_string(manifest_.rows.size());
@@ -31,9 +31,9 @@ class ReportCellsTest : public testing::Test {
     if (!cell.recipe.full_precision) {
       const std::string book = format.substr(0, format.find('-'));
       const Codebook codebook = *FindCodebook(book, false);
-      cell.recipe = MakeRecipe(*FindPreset(method),
-                               {.codebook = codebook,
-                                .symmetric = !codebook.integer && book == format});
+      cell.recipe =
+          MakeRecipe(*FindPreset(method),
+                     {.codebook = codebook, .symmetric = !codebook.integer && book == format});
     }
     cell.calibration = record;
     cell.evaluation.name = "text";

@@ -160,8 +160,8 @@ TEST(TextTableTest, EscapesWhatItsLanguagesTakeForMarkup) {
 // The config's part.
 std::string ErrorOf(const std::string& report) {
   return InputErrorOf("", [&] {
-    ParseExperiment(
-        "model: m\nevaluate: [gptq-wikitext2]\nrecipes: [fp16]\nreport:\n" + report, "x.yaml");
+    ParseExperiment("model: m\nevaluate: [gptq-wikitext2]\nrecipes: [fp16]\nreport:\n" + report,
+                    "x.yaml");
   });
 }
 
@@ -173,8 +173,9 @@ TEST(ReportConfigTest, MistakesAreNamed) {
             "x.yaml:5: report: expected each field in rows or in columns, found method in both");
   EXPECT_EQ(ErrorOf("  rows: [method, method]\n  columns: [format]\n"),
             "x.yaml:5: report.rows[1]: expected every field once, found \"method\"");
-  EXPECT_EQ(ErrorOf("  rows: [method]\n"),
-            "x.yaml:5: report.columns: expected a list such as [format, evaluation], found nothing");
+  EXPECT_EQ(
+      ErrorOf("  rows: [method]\n"),
+      "x.yaml:5: report.columns: expected a list such as [format, evaluation], found nothing");
   EXPECT_EQ(ErrorOf("  rows: [method]\n  columns: [format]\n  value: kl_mean\n  published: true\n"),
             "x.yaml:5: report: expected value: perplexity where published is true, for published "
             "values are perplexities, found value: kl_mean");

@@ -30,9 +30,9 @@ recipes:
 
   ProgramResult Shard(const std::string& shard, const std::string& stage = "all",
                       int kill_after_ms = -1) const {
-    return Run({config(), "--threads", "1", "--save-seconds", "0", "--stage", stage, "--shard",
-                shard},
-               "results", kill_after_ms);
+    return Run(
+        {config(), "--threads", "1", "--save-seconds", "0", "--stage", stage, "--shard", shard},
+        "results", kill_after_ms);
   }
 
   std::string Table(const std::string& results = "results") const {

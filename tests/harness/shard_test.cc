@@ -26,8 +26,8 @@ class ShardTest : public testing::Test {
                                 "ids, name: b, file: other.json}]\n"
                                 "recipes: [fp16, {method: rtn, format: nf4}, {method: rtn, format: "
                                 "nf3}, {method: rtn, format: int2}]\n");
-    work_ = ResolveWorkload(ReadExperimentFile(path),
-                            {.data = {}, .results = folder_.path() / "out"});
+    work_ =
+        ResolveWorkload(ReadExperimentFile(path), {.data = {}, .results = folder_.path() / "out"});
   }
 
   static std::string Windows(int count, int first = 0) {
@@ -82,7 +82,8 @@ TEST_F(ShardTest, SharesOfArmsCoverEveryArmOnce) {
         // An arm is not divided.
         EXPECT_EQ(share.cells.size(), 2 * arms.size());
       }
-      EXPECT_EQ(seen.size(), stage == RunStage::kAll ? 8U : 6U) << "full precision is not quantised";
+      EXPECT_EQ(seen.size(), stage == RunStage::kAll ? 8U : 6U)
+          << "full precision is not quantised";
     }
   }
 }

@@ -1,0 +1,162 @@
+// What goes wrong around the program: kills, full and read-only disks, files damaged or exchanged
+// between runs. Each ends with a clear error or the same table, and no cell lost or wrong
+// (docs/reliability.md).
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "tests/harness/program_fixture.h"
+
+namespace daq {
+namespace {
+
+namespace fs = std::filesystem;
+
+class FaultsTest : public ProgramTest {
+ protected:
+  fs::path Results() const { return folder_.path() / "results"; }
+
+  std::string Expected() const { return Run({config()}, "undisturbed").output; }
+
+  static void CutInHalf(const fs::path& file) { fs::resize_file(file, fs::file_size(file) / 2); }
+
+  // The only file below a folder whose name starts so.
+  static fs::path FileIn(const fs::path& folder, const std::string& start) {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      if (entry.is_regular_file() && entry.path().filename().string().starts_with(start))
+        return entry.path();
+    }
+    return {};
+  }
+};
+
+// A small file system of its own for the results, where the test may mount one.
+class SmallDisk {
+ public:
+  SmallDisk(const fs::path& folder, const std::string& options) : folder_(folder) {
+    fs::create_directories(folder);
+    mounted_ = RunProgram({"/usr/bin/env", "mount", "-t", "tmpfs", "-o", options, "tmpfs",
+                           folder.string()})
+                   .exit_code == 0;
+  }
+  ~SmallDisk() {
+    if (mounted_) RunProgram({"/usr/bin/env", "umount", "-l", folder_.string()});
+  }
+  SmallDisk(const SmallDisk&) = delete;
+  SmallDisk& operator=(const SmallDisk&) = delete;
+
+  bool mounted() const { return mounted_; }
+  void Remount(const std::string& options) const {
+    EXPECT_EQ(RunProgram({"/usr/bin/env", "mount", "-o", "remount," + options, folder_.string()})
+                  .exit_code,
+              0);
+  }
+
+ private:
+  fs::path folder_;
+  bool mounted_ = false;
+};
+
+TEST_F(FaultsTest, FiftyKillsAtRandomMoments) {
+  const std::string expected = Expected();
+  std::mt19937 random(1);  // NOLINT(cert-msc51-cpp): the same moments in every run, about
+  std::uniform_int_distribution<int> milliseconds(0, 120);
+  int finished = 0;
+  for (int kills = 0; kills < 50;) {
+    const ProgramResult run =
+        Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds(random));
+    if (run.exit_code == 128 + SIGKILL) {
+      ++kills;
+      continue;
+    }
+    ASSERT_EQ(run.exit_code, 0) << run.errors;
+    ASSERT_EQ(run.output, expected);
+    fs::remove_all(Results());
+    ++finished;
+  }
+  EXPECT_EQ(Run({config()}).output, expected);
+  RecordProperty("finished", finished);
+}
+
+TEST_F(FaultsTest, AFullDiskIsNamedAndSpaceIsAllThatIsMissing) {
+  const std::string expected = Expected();
+  int refusals = 0;
+  for (const char* size : {"4k", "24k", "48k", "72k", "96k"}) {
+    const SmallDisk disk(Results(), std::string("size=") + size);
+    if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+    const ProgramResult run = Run({config(), "--save-seconds", "0"});
+    if (run.exit_code != 0) {
+      ++refusals;
+      EXPECT_EQ(run.exit_code, 1) << run.errors;
+      EXPECT_NE(run.errors.find("No space left on device"), std::string::npos) << run.errors;
+    }
+    disk.Remount("size=64m");
+    const ProgramResult rerun = Run({config()});
+    EXPECT_EQ(rerun.exit_code, 0) << rerun.errors;
+    EXPECT_EQ(rerun.output, expected) << size;
+  }
+  EXPECT_GE(refusals, 3);
+}
+
+TEST_F(FaultsTest, AReadOnlyFolderIsNamedAndCanStillBeReported) {
+  const SmallDisk disk(Results(), "size=64m");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+  disk.Remount("ro");
+  const ProgramResult run = Run({config()});
+  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_NE(run.errors.find("Read-only file system"), std::string::npos) << run.errors;
+  EXPECT_NE(run.errors.find("results"), std::string::npos) << run.errors;
+  disk.Remount("rw");
+  const std::string table = Run({config()}).output;
+  disk.Remount("ro");
+  EXPECT_EQ(Run({"report", config()}).output, table);
+}
+
+TEST_F(FaultsTest, ADamagedCellIsNamedAndTheOthersAreKept) {
+  const std::string expected = Run({config()}).output;
+  const auto cells = Cells();
+  const fs::path damaged = Results() / "test/cells" / cells.begin()->first;
+  CutInHalf(damaged);
+  for (const std::vector<std::string>& command :
+       {std::vector<std::string>{config()}, {"report", config()}}) {
+    const ProgramResult run = Run(command);
+    EXPECT_EQ(run.exit_code, 2);
+    EXPECT_NE(run.errors.find(damaged.string() + ": this is not a result of daq-bench, or it is "
+                                                 "damaged"),
+              std::string::npos)
+        << run.errors;
+  }
+  fs::remove(damaged);
+  EXPECT_EQ(Run({config()}).output, expected);
+  EXPECT_EQ(Metrics().size(), cells.size());
+}
+
+TEST_F(FaultsTest, ADamagedPackedBlockIsNamedAndMadeAnew) {
+  const std::string expected = Expected();
+  ASSERT_EQ(Run({config(), "--stage", "quantize"}).exit_code, 0);
+  const fs::path block = FileIn(Results() / "test/work", "block-0001");
+  ASSERT_FALSE(block.empty());
+  CutInHalf(block);
+  const ProgramResult run = Run({config(), "--stage", "evaluate"});
+  EXPECT_EQ(run.exit_code, 2);
+  EXPECT_NE(run.errors.find(block.string()), std::string::npos) << run.errors;
+  const ProgramResult rerun = Run({config()});
+  EXPECT_EQ(rerun.exit_code, 0) << rerun.errors;
+  EXPECT_EQ(rerun.output, expected);
+}
+
+// Another checkpoint under the old name: new cells, and the old ones if it comes back.
+TEST_F(FaultsTest, AnExchangedCheckpointIsNoticed) {
+  const std::string first = Run({config()}).output;
+  WriteTinyCheckpoint(folder_.path() / "model", {.seed = 7});
+  const std::string second = Run({config()}).output;
+  EXPECT_NE(second, first);
+  EXPECT_EQ(second, Run({config()}, "fresh").output);
+  WriteTinyCheckpoint(folder_.path() / "model", {});
+  const ProgramResult again = Run({config()});
+  EXPECT_EQ(again.output, first);
+  EXPECT_NE(again.errors.find("0 cells computed"), std::string::npos) << again.errors;
+}
+
+}  // namespace
+}  // namespace daq
