@@ -3,12 +3,12 @@
 #
 #   scripts/test.sh [PRESET...]     presets of CMakePresets.json
 #
-# Without a preset: all of release, and under asan the tests of what reads other people's files (eval/) and the fuzzers,
-# which is what fits into a quarter of an hour on two cores.
+# Without a preset: all of release, and under asan the tests of what reads other people's files (eval/), which is what
+# fits into a quarter of an hour on two cores.
 #
-# release and debug run every test; asan the ones with the labels `unit` and `fuzz`, tsan those with `unit`, because the
-# slow and golden ones take too long under a sanitizer; tidy builds only, since its checks are the build. Tests that need
-# the project's shared texts and goldens are skipped, and say so, where those are absent.
+# release and debug run every test; asan and tsan the ones with the label `unit`, because the slow and golden ones
+# take too long under a sanitizer; tidy builds only, since its checks are the build. Tests that need the project's
+# shared texts and goldens are skipped, and say so, where those are absent. The fuzzers run under asan by scripts/fuzz.sh.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -16,7 +16,7 @@ presets=("$@")
 asan_targets=()
 if [[ ${#presets[@]} -eq 0 ]]; then
   presets=(release asan)
-  asan_targets=(--target eval_test fuzz)
+  asan_targets=(--target eval_test)
 fi
 for preset in "${presets[@]}"; do
   case "$preset" in
@@ -41,8 +41,7 @@ for preset in "${presets[@]}"; do
   "${build[@]}"
   case "$preset" in
     release | debug) selection=() ;;
-    asan) selection=(--label-regex '^(unit|fuzz)$') ;;
-    tsan) selection=(--label-regex '^unit$') ;;
+    asan | tsan) selection=(--label-regex '^unit$') ;;
     tidy) continue ;;
   esac
   echo "test: running preset $preset ${selection[*]}"
