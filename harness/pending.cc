@@ -15,12 +15,8 @@ namespace daq {
 namespace {
 
 bool IsQuantized(const Workload& work, const Arm& arm, const std::filesystem::path& folder) {
-  const QuantizedStore store(folder / "work" / arm.id);
-  const Index blocks = work.models[arm.model]->checkpoint.config().num_layers;
-  for (Index block = 0; block < blocks; ++block) {
-    if (!store.HasBlock(block)) return false;
-  }
-  return true;
+  return QuantizedStore(folder / "work" / arm.id)
+      .HasAllBlocks(work.models[arm.model]->checkpoint.config().num_layers);
 }
 
 const ModelConfig& ConfigOf(const Workload& work, const Cell& cell) {

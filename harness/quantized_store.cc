@@ -88,6 +88,13 @@ bool QuantizedStore::HasBlock(Index block) const {
   return std::filesystem::exists(BlockFile(block));
 }
 
+bool QuantizedStore::HasAllBlocks(Index blocks) const {
+  for (Index block = 0; block < blocks; ++block) {
+    if (!HasBlock(block)) return false;
+  }
+  return true;
+}
+
 void QuantizedStore::WriteBlock(Index block, const QuantizedBlock& content,
                                 const QuantizedBlockReport& report) const {
   Json json = {

@@ -32,6 +32,7 @@ class QuantizedStore {
   explicit QuantizedStore(std::filesystem::path folder) : folder_(std::move(folder)) {}
 
   bool HasBlock(Index block) const;
+  bool HasAllBlocks(Index blocks) const;  // 0 .. blocks - 1
   void WriteBlock(Index block, const QuantizedBlock& content,
                   const QuantizedBlockReport& report) const;
 

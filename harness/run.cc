@@ -123,11 +123,7 @@ class Runner {
   // Whether the arm's weights are there to be evaluated.
   bool IsReady(const Arm& arm) const {
     if (share_.stage != RunStage::kEvaluate || arm.recipe.full_precision) return true;
-    const QuantizedStore store = StoreOf(arm);
-    for (Index block = 0; block < CheckpointOf(arm).config().num_layers; ++block) {
-      if (!store.HasBlock(block)) return false;
-    }
-    return true;
+    return StoreOf(arm).HasAllBlocks(CheckpointOf(arm).config().num_layers);
   }
 
   // Takes cells off the list and counts them.
