@@ -1,5 +1,6 @@
 #include "base/float_product.h"
 
+#include <cblas.h>
 #include <fmt/format.h>
 #include <omp.h>
 
@@ -100,6 +101,23 @@ Products& ProductsOfThisThread() {
   return products;
 }
 
+bool HasGeneratedKernels() {
+  static const bool has = ProductsOfThisThread().KernelName().starts_with("brg");
+  return has;
+}
+
+blasint BlasSize(Index size) { return static_cast<blasint>(size); }
+
+void ComputeByBlas(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
+                   MatrixView c) {
+  const bool subtracted = product == FloatProduct::kSubtracted;
+  cblas_sgemm(CblasRowMajor, CblasNoTrans,
+              product == FloatProduct::kTransposed ? CblasTrans : CblasNoTrans, BlasSize(c.rows()),
+              BlasSize(c.cols()), BlasSize(a.cols()), subtracted ? -1.0F : 1.0F, a.data(),
+              BlasSize(a.outerStride()), b.data(), BlasSize(b.outerStride()),
+              subtracted ? 1.0F : 0.0F, c.data(), BlasSize(c.outerStride()));
+}
+
 }  // namespace
 
 void ComputeProduct(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
@@ -113,12 +131,17 @@ void ComputeProduct(FloatProduct product, const ConstMatrixView& a, const ConstM
     if (product != FloatProduct::kSubtracted) c.setZero();
     return;
   }
+  if (!HasGeneratedKernels()) {
+    ComputeByBlas(product, a, b, c);
+    return;
+  }
   ProductsOfThisThread().Run(
       {product, {c.rows(), c.cols(), a.cols(), a.outerStride(), b.outerStride(), c.outerStride()}},
       a.data(), b.data(), c.data());
 }
 
 std::string FloatProductDescription() {
+  if (!HasGeneratedKernels()) return "OpenBLAS";
   const dnnl_version_t& version = *dnnl_version();
   return fmt::format("oneDNN {}.{}.{} {}", version.major, version.minor, version.patch,
                      ProductsOfThisThread().KernelName());

@@ -5,10 +5,11 @@
 
 namespace daq {
 
-// Products in float32, through oneDNN: its kernels, generated for the processor that runs them,
-// stay near the rate of its multiply-adds also for one tile of a few hundred rows, where a BLAS
-// loses a tenth to packing (docs/performance.md). One thread computes one product, whichever thread
-// it is, with the same bits.
+// Products in float32. Where the processor has AVX-512, through oneDNN: its kernels, generated for
+// the shape at hand, stay near the rate of multiply-adds also for one tile of a few hundred rows,
+// where a BLAS loses a tenth to packing. It has no such kernels for older processors; there
+// OpenBLAS is faster (docs/performance.md). One thread computes one product, whichever thread it
+// is, with the same bits.
 enum class FloatProduct {
   kTransposed,  // c = a * b^T: a [m, k], b [n, k]
   kPlain,       // c = a * b:   a [m, k], b [k, n]
@@ -20,7 +21,7 @@ enum class FloatProduct {
 void ComputeProduct(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
                     MatrixView c);
 
-// "oneDNN 2.6.3 brg:avx512_core": its version, and the kernels that it has for this processor.
+// What computes them: "oneDNN 2.6.3 brg:avx512_core", its version and kernels; "OpenBLAS".
 std::string FloatProductDescription();
 
 }  // namespace daq

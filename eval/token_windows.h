@@ -1,4 +1,5 @@
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <numeric>
 #include <optional>
@@ -67,6 +68,22 @@ struct TokenWindows {
   TokenId target(Index index, Index position) const {
     return position + 1 < window_tokens ? window(index)[static_cast<std::size_t>(position + 1)]
                                         : following[static_cast<std::size_t>(index)];
+  }
+
+  // The same windows in another order, of each the number that it has here. What is of the whole
+  // (hashes, size) stays as it is.
+  TokenWindows InOrder(std::span<const Index> order) const {
+    TokenWindows result = *this;
+    const auto arrange = [&](const auto& from, Index each, auto* to) {
+      for (std::size_t i = 0; !from.empty() && i < order.size(); ++i) {
+        const auto begin = from.begin() + order[i] * each;
+        std::copy(begin, begin + each, to->begin() + static_cast<Index>(i) * each);
+      }
+    };
+    arrange(ids, window_tokens, &result.ids);
+    arrange(following, 1, &result.following);
+    arrange(scored, 1, &result.scored);
+    return result;
   }
 
   // Windows first .. first + windows - 1; what is of the whole (hashes, size) stays empty.

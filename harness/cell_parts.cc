@@ -29,22 +29,19 @@ Json ToJson(const CellPart& part) {
 }
 
 // How many tokens of a part's windows come before window `window` of them.
-std::size_t TokensBefore(const CellPart& part, std::size_t entries, Index window) {
+std::size_t TokensBefore(const CellPart& part, Index window) {
   const std::vector<Index>& scored = part.scores.scored_tokens;
-  // Parts of before windows could differ in their number of tokens.
-  if (scored.empty()) return entries / Size(part.range.count) * Size(window);
   return Size(std::accumulate(scored.begin(), scored.begin() + window, Index{0}));
 }
 
 // Whether an array may hold an entry for each scored token of a part, or none.
 bool AreOfTokens(std::size_t entries, const CellPart& part) {
+  if (entries == 0) return true;
+  // Each first, for their sum could be beyond any number.
   const std::vector<Index>& scored = part.scores.scored_tokens;
-  if (scored.empty() || entries == 0) return entries % Size(part.range.count) == 0;
-  const bool are_counts = std::all_of(scored.begin(), scored.end(), [&](Index tokens) {
-    return tokens >= 0 && Size(tokens) <= entries;
-  });
-  return are_counts && scored.size() == Size(part.range.count) &&
-         entries == TokensBefore(part, entries, part.range.count);
+  const bool are_counts = std::all_of(scored.begin(), scored.end(),
+                                      [&](Index tokens) { return Size(tokens) <= entries; });
+  return are_counts && entries == TokensBefore(part, part.range.count);
 }
 
 // Whole numbers of 0 or more; get<Index> would cast any other number. Sums of two fit.
@@ -92,10 +89,8 @@ Json ParseCbor(const std::string& bytes) {
 CellPart FromJson(const Json& json) {
   CellPart part;
   part.range = {.first = CountOf(json.at("first")), .count = CountOf(json.at("windows"))};
-  if (json.contains("scored_tokens")) {
-    for (const Json& tokens : json.at("scored_tokens"))
-      part.scores.scored_tokens.push_back(CountOf(tokens));
-  }
+  for (const Json& tokens : json.at("scored_tokens"))
+    part.scores.scored_tokens.push_back(CountOf(tokens));
   part.scores.losses = json.at("losses").get<std::vector<double>>();
   part.scores.token_losses = json.at("token_losses").get<std::vector<float>>();
   part.scores.token_kl = json.at("token_kl").get<std::vector<float>>();
@@ -105,6 +100,7 @@ CellPart FromJson(const Json& json) {
   part.peak_rss_bytes = json.at("peak_rss_bytes").get_ref<const Json::number_unsigned_t&>();
   const std::size_t agreements = part.scores.top1_agreements.size();
   if (part.range.count < 1 || part.scores.losses.size() != Size(part.range.count) ||
+      part.scores.scored_tokens.size() != Size(part.range.count) ||
       !AreOfTokens(part.scores.token_losses.size(), part) ||
       !AreOfTokens(part.scores.token_kl.size(), part) ||
       (agreements != 0 && agreements != Size(part.range.count)))
@@ -136,7 +132,7 @@ void AppendTokens(const std::vector<float>& from, const CellPart& part, Index wi
   if (from.empty()) return;
   const Index own = window - part.range.first;
   const auto place = [&](Index of) {
-    return from.begin() + static_cast<std::ptrdiff_t>(TokensBefore(part, from.size(), of));
+    return from.begin() + static_cast<std::ptrdiff_t>(TokensBefore(part, of));
   };
   to->insert(to->end(), place(own), place(own + 1));
 }
@@ -186,13 +182,20 @@ std::vector<WindowRange> MissingWindows(const std::vector<CellPart>& parts, Wind
 }
 
 std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts, Index windows) {
+  std::vector<Index> first(Size(windows));
+  std::iota(first.begin(), first.end(), Index{0});
+  return JoinParts(parts, first);
+}
+
+std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts,
+                                  std::span<const Index> windows) {
   CellPart whole;
-  whole.range = {.first = 0, .count = windows};
+  whole.range = {.first = 0, .count = static_cast<Index>(windows.size())};
   for (const CellPart& part : parts) {
     whole.seconds += part.seconds;
     whole.peak_rss_bytes = std::max(whole.peak_rss_bytes, part.peak_rss_bytes);
   }
-  for (Index window = 0; window < windows; ++window) {
+  for (const Index window : windows) {
     const CellPart* part = PartWith(parts, window);
     if (part == nullptr) return std::nullopt;
     const WindowScores& from = part->scores;

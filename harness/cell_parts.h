@@ -1,11 +1,12 @@
 #pragma once
 #include <filesystem>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "eval/window_scores.h"
-#include "harness/shard.h"
+#include "harness/window_range.h"
 
 namespace daq {
 
@@ -38,7 +39,12 @@ class CellParts {
 // What of `wanted` no part covers, in order.
 std::vector<WindowRange> MissingWindows(const std::vector<CellPart>& parts, WindowRange wanted);
 
-// The first `windows` windows as one part, or nothing while some are missing.
+// The given windows as one part, in the order in which they are given, or nothing while some are
+// missing.
+std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts,
+                                  std::span<const Index> windows);
+
+// The first `windows` windows likewise.
 std::optional<CellPart> JoinParts(const std::vector<CellPart>& parts, Index windows);
 
 }  // namespace daq

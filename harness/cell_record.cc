@@ -61,6 +61,11 @@ Json MetricJson(const EvaluationResult& result, const std::string& cell_id) {
                {"window_tokens", result.window_tokens},
                {"text_sha256", result.text_sha256},
                {"ids_sha256", result.ids_sha256}});
+  if (result.stop) {
+    json["stop_when"] = {{"loss_vs_fp_stderr", result.stop->rule.loss_vs_fp_stderr}};
+    json["windows_of_text"] = result.stop->windows_of_text;
+    json["window_indices"] = result.stop->window_indices;
+  }
   if (!result.window_tokens_scored.empty())
     json["window_tokens_scored"] = result.window_tokens_scored;
   json["window_losses"] = result.window_losses;

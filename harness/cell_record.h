@@ -6,6 +6,7 @@
 
 #include "base/matrix.h"
 #include "eval/token_windows.h"
+#include "harness/stop_rule.h"
 #include "methods/layer_report.h"
 #include "methods/recipe.h"
 
@@ -25,6 +26,13 @@ struct TokenComparison {
   double top1_agreement = 0;  // the share of tokens with the same most probable next token, 0 to 1
 };
 
+// Of an evaluation that could stop early: its rule, and what it used.
+struct EvaluationStop {
+  StopRule rule;
+  std::vector<Index> window_indices;  // of the text's windows those that were scored, increasing
+  Index windows_of_text = 0;
+};
+
 // What one evaluation of one model gave. Losses are means over a window's scored tokens, in nats.
 struct EvaluationResult {
   std::string name;      // the config's name of the evaluation
@@ -37,6 +45,7 @@ struct EvaluationResult {
   std::vector<double> window_losses;
   // Of each window, where windows differ in it; else empty.
   std::vector<Index> window_tokens_scored = {};
+  std::optional<EvaluationStop> stop = {};
   // Where the protocol has numbers by words and bytes of the text.
   std::optional<TextSize> text_size = {};
   // With token metrics; the comparison not for full precision itself.

@@ -62,11 +62,12 @@ constexpr Member kMetric[] = {
     {"perplexity", IsNumberOrNull}, {"stderr", IsNumberOrNull}, {"tokens", IsCount},
     {"protocol", IsText},           {"dataset", IsText},        {"windows", IsCount},
     {"window_tokens", IsCount},     {"ids_sha256", IsText},     {"window_losses", IsList}};
-constexpr Member kOptionalNumbers[] = {
+constexpr Member kOptional[] = {
     {"kl_mean", IsNumberOrNull},         {"kl_p50", IsNumberOrNull},
     {"kl_p90", IsNumberOrNull},          {"kl_p99", IsNumberOrNull},
     {"top1_agreement", IsNumberOrNull},  {"word_perplexity", IsNumberOrNull},
-    {"byte_perplexity", IsNumberOrNull}, {"bits_per_byte", IsNumberOrNull}};
+    {"byte_perplexity", IsNumberOrNull}, {"bits_per_byte", IsNumberOrNull},
+    {"windows_of_text", IsCount},        {"stop_when", IsObject}};
 constexpr Member kLayer[] = {{"layer", IsText}};
 constexpr Member kLayerRatios[] = {{"output_error_vs_rtn", IsNumberOrNull},
                                    {"held_out_error_vs_rtn", IsNumberOrNull}};
@@ -93,13 +94,23 @@ std::string MetricProblem(const Json& cell) {
   if (losses.empty() || metric.at("windows").get<std::uint64_t>() != losses.size() ||
       !std::all_of(losses.begin(), losses.end(), IsNumber))
     return "metrics.window_losses is not one number for each of its windows";
+  if (metric.contains("window_indices")) {
+    const Json& indices = metric.at("window_indices");
+    const auto not_after = [](const Json& a, const Json& b) {
+      return b.get<std::uint64_t>() <= a.get<std::uint64_t>();
+    };
+    if (!indices.is_array() || indices.size() != losses.size() ||
+        !std::all_of(indices.begin(), indices.end(), IsCount) ||
+        std::adjacent_find(indices.begin(), indices.end(), not_after) != indices.end())
+      return "metrics.window_indices is not one number for each of its windows, increasing";
+  }
   if (metric.contains("window_tokens_scored")) {
     const Json& scored = metric.at("window_tokens_scored");
     if (!scored.is_array() || scored.size() != losses.size() ||
         !std::all_of(scored.begin(), scored.end(), IsCount))
       return "metrics.window_tokens_scored is not one count for each of its windows";
   }
-  return Problem(metric, kOptionalNumbers, "metrics.", /*optional=*/true);
+  return Problem(metric, kOptional, "metrics.", /*optional=*/true);
 }
 
 std::string LayersProblem(const Json& cell) {

@@ -46,6 +46,8 @@ constexpr ConfigKey kKeys[] = {
     {"evaluate.dataset_file", true, "which file of that dataset"},
     {"evaluate.window_tokens", true, "tokens of a window; which are scored is the protocol's"},
     {"evaluate.max_windows", true, "score only the first so many windows"},
+    {"evaluate.stop_when", false, "take windows in a shuffled order, and no more of them than this asks for"},
+    {"evaluate.stop_when.loss_vs_fp_stderr", false, "enough once the standard error of the loss against full precision is at most this"},
     {"evaluate.token_metrics", true, "also KL divergence from full precision, top-1 agreement with it, and each token's loss"},
 
     {"recipes", false, "the quantisers compared"},

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
 
@@ -90,6 +91,19 @@ std::vector<RecipeRequest> ReadRecipes(YamlMap* map, const CalibrationChoice& fo
   return requests;
 }
 
+// Full precision's losses are what a stop_when looks at.
+void CheckStopRules(const YamlValue& evaluate, const Experiment& point) {
+  const bool has_full_precision =
+      std::any_of(point.recipes.begin(), point.recipes.end(),
+                  [](const RecipeRequest& request) { return request.recipe.full_precision; });
+  if (has_full_precision) return;
+  for (const YamlValue& item : evaluate.List("")) {
+    if (const std::optional<YamlValue> rule = item.Child("stop_when"))
+      throw InputError(rule->where(), rule->path(),
+                       "fp16 among the recipes, whose losses the others are compared with", "none");
+  }
+}
+
 Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& folder) {
   YamlMap map(YamlValue(document), "a map with model, evaluate and recipes", KeysBelow(""));
   Experiment point;
@@ -103,6 +117,7 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   point.evaluations = ReadEvaluations(
       map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
   point.recipes = ReadRecipes(&map, calibration, folder);
+  CheckStopRules(map.Get("evaluate", ""), point);
   if (const std::optional<YamlValue> value = map.Find("held_out")) {
     point.held_out = ReadHeldOut(*value, folder);
   }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/matrix.h"
+#include "harness/stop_rule.h"
 #include "methods/recipe.h"
 
 namespace daq {
@@ -42,6 +43,7 @@ struct EvaluationRequest {
   Index window_tokens = 2048;  // the protocol's own, unless given
   std::optional<Index> max_windows = {};
   bool token_metrics = false;  // also compare each token's prediction with full precision's
+  std::optional<StopRule> stop_when = {};  // empty: all windows
 
   bool operator==(const EvaluationRequest&) const = default;
 };

@@ -93,6 +93,11 @@ std::string ExplainEvaluation(const EvaluationRequest& request) {
   text.append(Line("max_windows",
                    request.max_windows ? std::to_string(*request.max_windows) : "all",
                    DefaultOrConfig(!request.max_windows), "evaluate.max_windows"));
+  text.append(Line("stop_when",
+                   request.stop_when
+                       ? fmt::format("loss_vs_fp_stderr {}", request.stop_when->loss_vs_fp_stderr)
+                       : "none",
+                   DefaultOrConfig(!request.stop_when), "evaluate.stop_when"));
   return text.append(Line("token_metrics", request.token_metrics ? "true" : "false",
                           DefaultOrConfig(!request.token_metrics), "evaluate.token_metrics"));
 }

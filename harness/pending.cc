@@ -32,6 +32,15 @@ Index CountOf(const std::vector<WindowRange>& ranges) {
                          [](Index sum, const WindowRange& range) { return sum + range.count; });
 }
 
+std::vector<WindowRange> InSteps(const std::vector<WindowRange>& ranges) {
+  std::vector<WindowRange> all;
+  for (const WindowRange& range : ranges) {
+    const std::vector<WindowRange> steps = StopSteps(range);
+    all.insert(all.end(), steps.begin(), steps.end());
+  }
+  return all;
+}
+
 // Adds up what evaluating cells needs.
 class EvaluationForecast {
  public:
@@ -98,7 +107,7 @@ PendingCells FindPending(const Workload& work, const Share& share,
     std::vector<WindowRange> missing = MissingWindows(there, range);
     const WindowRange all{.first = 0, .count = WindowsOf(work, cell).count()};
     if (!missing.empty() || MissingWindows(there, all).empty())
-      pending.emplace(index, std::move(missing));
+      pending.emplace(index, cell.stops_against.empty() ? std::move(missing) : InSteps(missing));
   }
   return pending;
 }

@@ -12,7 +12,9 @@
 namespace daq {
 
 // What of a share is left to do: cells, by their place in Workload::cells, with the windows that
-// are missing; none where only parts are to be joined.
+// are missing; none where only parts are to be joined. Those of a cell that may stop early are in
+// the steps after which it looks (harness/stop_rule.h), though it may need only the first of them:
+// a forecast counts them all.
 using PendingCells = std::map<std::size_t, std::vector<WindowRange>>;
 
 // Reads what is in the experiment's folder. Throws InputError for a damaged cell or part.

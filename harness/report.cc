@@ -29,6 +29,7 @@ std::string CsvField(const Json& value) {
 constexpr std::array kCsvMetricFields = {"dataset",
                                          "window_tokens",
                                          "windows",
+                                         "windows_of_text",
                                          "tokens",
                                          "perplexity",
                                          "stderr",

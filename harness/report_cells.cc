@@ -24,7 +24,8 @@ using Row = Manifest::Row;
 constexpr std::array<std::string_view, 3> kBaselines = {"rtn", "gptq", "awq"};
 
 // The long fields of a metric.
-constexpr std::array<const char*, 2> kOfEachWindow = {"window_tokens_scored", "window_losses"};
+constexpr std::array<const char*, 3> kOfEachWindow = {"window_indices", "window_tokens_scored",
+                                                      "window_losses"};
 
 // The names by which `--against` knows a row: by its method, by method and format, and so on.
 std::vector<std::string> NamesOf(const Row& row) {
@@ -69,9 +70,12 @@ bool SameFormat(const Json& a, const Json& b) {
          FormatPart(a, "group_size") == FormatPart(b, "group_size");
 }
 
-Json PublishedOf(const Row& row, const Manifest::Column& column) {
+// Of an evaluation of the whole text.
+Json PublishedOf(const Row& row, const Manifest::Column& column, const Json& metric) {
   Json published = Json::array();
   if (!column.as_published) return published;
+  if (metric.contains("windows_of_text") && metric.at("windows_of_text") != metric.at("windows"))
+    return published;
   for (const PublishedValue* value : FindPublished(
            PublishedValues(), row.model, row.method, row.full_precision ? "f16" : row.format,
            row.granularity, column.protocol, column.window_tokens)) {
@@ -101,40 +105,30 @@ Json MeanErrorRatio(const Json& cell, const char* field) {
   return std::exp(logarithms / static_cast<double>(cell.at("layers").size()));
 }
 
-// The finished cells of one model in one column, on the same draws.
+// The finished cells of one model in one column, each two on the windows that both have.
 class ReportCells::Comparison {
  public:
   struct Entry {
     const Row* row;
     ReportCell* cell;
-    std::vector<double> losses = {};  // of its windows
-    std::vector<double> draws = {};   // of its perplexity
-    double perplexity = 0;
 
     bool full_precision() const { return row->full_precision; }
+    const WindowSeries& series() const { return *cell->series; }
+    const std::vector<Index>& windows() const { return series().windows(); }
+    const WindowSeries::Sample& On(const std::vector<Index>& windows) const {
+      return series().On(windows);
+    }
   };
 
   // The cells are of the experiment in `folder`.
   Comparison(std::vector<Entry> entries, const std::filesystem::path& folder)
       : entries_(std::move(entries)) {
-    std::vector<std::vector<double>> losses;
+    RequireSameWindows(folder);
     for (const Entry& entry : entries_) {
-      losses.push_back(WindowLossesOf(entry.cell->cell));
-      RequireSameWindows(losses.front().size(), losses.back().size(), entry, folder);
-    }
-    if (losses.empty()) return;
-    weights_ = WindowWeightsOf(entries_.front().cell->cell);  // of the windows, so the same for all
-    const Index block = UsualBlockWindows(static_cast<Index>(losses.front().size()));
-    std::vector<std::vector<double>> draws = BootstrapPerplexities(losses, block, weights_);
-    for (std::size_t i = 0; i < entries_.size(); ++i) {
-      entries_[i].losses = std::move(losses[i]);
-      entries_[i].draws = draws[i];
-      entries_[i].cell->draws = std::move(draws[i]);
-      entries_[i].perplexity = Perplexity(entries_[i].losses, weights_);
-      if (entries_[i].full_precision()) fp_ = i;
+      if (entry.full_precision()) fp_ = &entry;
     }
     for (const Entry& entry : entries_) {
-      entry.cell->metric["block_windows"] = block;
+      entry.cell->metric["block_windows"] = UsualBlockWindows(entry.series().count());
       AddLoss(entry);
       AddReduction(entry);
     }
@@ -145,33 +139,55 @@ class ReportCells::Comparison {
       const Entry* other = Partner(entry, against);
       Json& metric = entry.cell->metric;
       metric["against"] = other == nullptr ? Json() : Json(RowLabel(*other->row));
-      const Interval interval =
-          other == nullptr ? Interval{} : DifferenceInterval(entry.draws, other->draws);
-      Set(&metric, "difference",
-          other == nullptr ? std::nan("") : entry.perplexity - other->perplexity, interval);
+      double difference = std::nan("");
+      Interval interval;
+      if (other != nullptr) {
+        const std::vector<Index>& common = CommonWindows(entry.series(), other->series());
+        difference = entry.On(common).perplexity - other->On(common).perplexity;
+        interval = DifferenceInterval(entry.On(common).draws, other->On(common).draws);
+      }
+      Set(&metric, "difference", difference, interval);
       metric["significant"] = std::isfinite(interval.low) ? Json(interval.ExcludesZero()) : Json();
     }
   }
 
  private:
-  // Cells of one column are of the same windows, or windows would be compared with others.
-  static void RequireSameWindows(std::size_t expected, std::size_t found, const Entry& entry,
-                                 const std::filesystem::path& folder) {
-    if (found == expected) return;
-    const std::string id = entry.cell->cell.at("id");
-    throw InputError({(folder / "cells" / (id + ".json")).string()}, "windows",
-                     fmt::format("{}, as in the other cells of its column", expected),
-                     fmt::format("{}", found));
+  // Cells of one column are of the same windows, or windows would be compared with others. Where
+  // they may have stopped early, those of one that did are among those of the longer ones.
+  void RequireSameWindows(const std::filesystem::path& folder) const {
+    std::vector<const WindowSeries*> series;
+    for (const Entry& entry : entries_) {
+      const WindowSeries& own = entry.series();
+      const auto fits = [&](const WindowSeries* other) {
+        const WindowSeries& longer = own.count() < other->count() ? *other : own;
+        const std::vector<Index>& common = CommonWindows(own, *other);
+        return std::includes(longer.windows().begin(), longer.windows().end(), common.begin(),
+                             common.end()) &&
+               (own.may_have_stopped() || own.count() == other->count());
+      };
+      if (!std::all_of(series.begin(), series.end(), fits)) {
+        const std::string id = entry.cell->cell.at("id");
+        throw InputError(
+            {(folder / "cells" / (id + ".json")).string()}, "windows",
+            own.may_have_stopped()
+                ? "the first ones of the other cells of its column"
+                : fmt::format("{}, as in the other cells of its column", series.front()->count()),
+            own.may_have_stopped() ? "others" : fmt::format("{}", own.count()));
+      }
+      series.push_back(&own);
+    }
   }
 
   void AddLoss(const Entry& entry) const {
     Json& metric = entry.cell->metric;
     PairedDifference loss{.value = std::nan(""), .standard_error = std::nan("")};
     Interval interval;
-    if (fp_ && !entry.full_precision()) {
-      const Entry& fp = entries_[*fp_];
-      loss = PerplexityDifference(entry.losses, fp.losses, weights_);
-      interval = DifferenceInterval(entry.draws, fp.draws);
+    if (fp_ != nullptr && !entry.full_precision()) {
+      const std::vector<Index>& common = CommonWindows(entry.series(), fp_->series());
+      const WindowSeries::Sample& own = entry.On(common);
+      const WindowSeries::Sample& fp = fp_->On(common);
+      loss = PerplexityDifference(own.losses, fp.losses, own.weights);
+      interval = DifferenceInterval(own.draws, fp.draws);
     }
     metric["loss_vs_fp_stderr"] = NumberOrNull(loss.standard_error);
     Set(&metric, "loss_vs_fp", loss.value, interval);
@@ -182,35 +198,51 @@ class ReportCells::Comparison {
     return std::find(kBaselines.begin(), kBaselines.end(), method) != kBaselines.end();
   }
 
-  const Entry* BestBaseline(const Entry& entry) const {
-    const Entry* best = nullptr;
+  // The baselines in the entry's code book and granularity.
+  std::vector<const Entry*> BaselinesOf(const Entry& entry) const {
+    std::vector<const Entry*> baselines;
     for (const Entry& other : entries_) {
-      if (!IsBaseline(other) || !SameFormat(entry.cell->cell, other.cell->cell)) continue;
-      if (best == nullptr || other.perplexity < best->perplexity) best = &other;
+      if (IsBaseline(other) && SameFormat(entry.cell->cell, other.cell->cell))
+        baselines.push_back(&other);
     }
-    return best;
+    return baselines;
   }
 
+  // 1 - loss / the baseline's loss; NaN where a baseline loses nothing, which leaves nothing to
+  // reduce.
+  static double Reduction(double arm, double baseline, double full_precision) {
+    return baseline > full_precision ? 1 - (arm - full_precision) / (baseline - full_precision)
+                                     : std::nan("");
+  }
+
+  // On the windows that the entry, full precision and all baselines have.
   void AddReduction(const Entry& entry) const {
     double reduction = std::nan("");
     Interval interval;
     const Entry* best = nullptr;
-    if (fp_ && !entry.full_precision() && !IsBaseline(entry)) best = BestBaseline(entry);
-    if (best != nullptr) {
-      const Entry& fp = entries_[*fp_];
-      const auto reduction_of = [](double arm, double baseline, double full_precision) {
-        // Nothing is left to reduce where a baseline loses nothing.
-        return baseline > full_precision ? 1 - (arm - full_precision) / (baseline - full_precision)
-                                         : std::nan("");
-      };
-      reduction = reduction_of(entry.perplexity, best->perplexity, fp.perplexity);
-      std::vector<double> draws;
-      for (std::size_t draw = 0; draw < entry.draws.size(); ++draw)
-        draws.push_back(reduction_of(entry.draws[draw], best->draws[draw], fp.draws[draw]));
-      const bool defined = std::isfinite(reduction) &&
-                           std::all_of(draws.begin(), draws.end(),
-                                       [](double value) { return std::isfinite(value); });
-      if (defined) interval = PercentileInterval(std::move(draws));
+    if (fp_ != nullptr && !entry.full_precision() && !IsBaseline(entry)) {
+      const WindowSeries* shortest = &entry.series();
+      for (const Entry* baseline : BaselinesOf(entry)) {
+        if (baseline->series().count() < shortest->count()) shortest = &baseline->series();
+      }
+      const std::vector<Index>& common = CommonWindows(*shortest, fp_->series());
+      for (const Entry* baseline : BaselinesOf(entry)) {
+        if (best == nullptr || baseline->On(common).perplexity < best->On(common).perplexity)
+          best = baseline;
+      }
+      if (best != nullptr) {
+        const WindowSeries::Sample& own = entry.On(common);
+        const WindowSeries::Sample& baseline = best->On(common);
+        const WindowSeries::Sample& fp = fp_->On(common);
+        reduction = Reduction(own.perplexity, baseline.perplexity, fp.perplexity);
+        std::vector<double> draws;
+        for (std::size_t draw = 0; draw < own.draws.size(); ++draw)
+          draws.push_back(Reduction(own.draws[draw], baseline.draws[draw], fp.draws[draw]));
+        const bool defined = std::isfinite(reduction) &&
+                             std::all_of(draws.begin(), draws.end(),
+                                         [](double value) { return std::isfinite(value); });
+        if (defined) interval = PercentileInterval(std::move(draws));
+      }
     }
     Json& metric = entry.cell->metric;
     Set(&metric, "loss_reduction", reduction, interval);
@@ -252,8 +284,7 @@ class ReportCells::Comparison {
   }
 
   std::vector<Entry> entries_;
-  std::vector<double> weights_;  // of the windows
-  std::optional<std::size_t> fp_;
+  const Entry* fp_ = nullptr;
 };
 
 ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& folder,
@@ -274,10 +305,12 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
         for (const char* name : kOfEachWindow) cell->metric.erase(name);  // they come last, below
         cell->metric.erase("published");  // said by this program's table alone
         const Manifest::Column& column = manifest.columns[cells_[row].size() - 1];
-        if (Json published = PublishedOf(manifest.rows[row], column); !published.empty())
+        if (Json published = PublishedOf(manifest.rows[row], column, cell->metric);
+            !published.empty())
           cell->metric["published"] = std::move(published);
       }
       cell->cell = std::move(*found);
+      if (!cell->failed) cell->series = std::make_shared<WindowSeries>(cell->cell);
     }
   }
   for (std::size_t column = 0; column < manifest.columns.size(); ++column) {

@@ -1,11 +1,13 @@
 #pragma once
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "harness/manifest.h"
+#include "harness/window_series.h"
 
 namespace daq {
 
@@ -15,11 +17,12 @@ struct ReportCell {
   nlohmann::ordered_json
       metric;  // its one metric with what the comparisons below add; null if failed
   bool failed = false;
-  std::vector<double> draws = {};  // of its perplexity (base/bootstrap.h); of few windows none
+  std::shared_ptr<const WindowSeries> series = {};  // null if failed
 };
 
 // All computed cells of an experiment, each compared with the others of its model and evaluation by
-// the paired bootstrap (base/bootstrap.h). docs/metrics.md defines what that adds to a metric:
+// the paired bootstrap (base/bootstrap.h), on the windows that both have where an evaluation could
+// stop early. docs/metrics.md defines what that adds to a metric:
 // loss_vs_fp with its standard error and interval, loss_reduction with its interval and
 // best_baseline, and, if asked, the difference to another row. Where results/published.csv has the
 // same number of the same protocol, `published` lists it: value as printed, source, table.

@@ -144,6 +144,13 @@ class NumberGrid {
   }
 
   double ValueOf(const Entry& entry) const { return NumberOf(entry).get<double>(); }
+  // What rows are put in order by: perplexities of different windows say nothing of each other.
+  double OrderOf(const Entry& entry) const {
+    const Json& metric = entry.cell->metric;
+    const bool of_some = metric.contains("windows_of_text") && !metric.at("loss_vs_fp").is_null();
+    return layout_.value == "perplexity" && of_some ? metric.at("loss_vs_fp").get<double>()
+                                                    : ValueOf(entry);
+  }
   Json NumberOf(const Entry& entry) const {
     if (!entry.IsKnown()) return {};
     if (layout_.value == "bits_per_weight") return entry.cell->cell.at(layout_.value);
@@ -166,7 +173,7 @@ class NumberGrid {
     }
     for (const auto& [group, rows] : groups) {
       const auto is_better = [&](std::size_t a, std::size_t b) {
-        const double difference = ValueOf(cells_.at({a, column})) - ValueOf(cells_.at({b, column}));
+        const double difference = OrderOf(cells_.at({a, column})) - OrderOf(cells_.at({b, column}));
         return IsHigherBetter() ? difference > 0 : difference < 0;
       };
       const std::size_t best = *std::min_element(rows.begin(), rows.end(), is_better);
@@ -180,8 +187,10 @@ class NumberGrid {
   // The perplexities decide, whatever is shown: every number here orders arms by what they lose.
   bool IsNotWorse(const Entry& entry, const Entry& best) const {
     if (layout_.bold != ReportLayout::Bold::kNotWorse) return false;
-    if (entry.cell->draws.size() != best.cell->draws.size()) return false;  // of other windows
-    const Interval interval = DifferenceInterval(entry.cell->draws, best.cell->draws);
+    const WindowSeries& own = *entry.cell->series;
+    const WindowSeries& other = *best.cell->series;
+    const std::vector<Index>& common = CommonWindows(own, other);
+    const Interval interval = DifferenceInterval(own.On(common).draws, other.On(common).draws);
     return interval.low <= 0;  // false where there is no interval
   }
 

@@ -31,6 +31,13 @@ std::string PerplexityText(const Json& metric) {
   return metric.at("stderr").is_null() ? number : number + " ± " + Fixed(metric.at("stderr"));
 }
 
+// "48 of 655"; empty where an evaluation uses all.
+std::string WindowsText(const Json& metric) {
+  if (!metric.contains("windows_of_text")) return "";
+  return fmt::format("{} of {}", metric.at("windows").get<Index>(),
+                     metric.at("windows_of_text").get<Index>());
+}
+
 // "8.792"; empty where the evaluation counts no words.
 std::string WordPerplexityText(const Json& metric) {
   return metric.contains("word_perplexity") ? Fixed(metric.at("word_perplexity")) : "";
@@ -86,6 +93,10 @@ std::vector<Number> Numbers(const std::string& against) {
   std::vector<Number> numbers = {
       {"", PerplexityText, nullptr,
        "Perplexity = exp(mean loss of the windows) ± standard error over windows.\n"},
+      {"windows", WindowsText, "windows_of_text",
+       "windows = how many of the text's were used, in a shuffled order: as many as stop_when asks "
+       "for. Perplexities on\ndifferent windows cannot be compared; losses and differences are on "
+       "the windows that both sides have.\n"},
       {"word ppl", WordPerplexityText, "word_perplexity",
        "word ppl = exp(loss of all tokens / words of the text), which lm-evaluation-harness prints "
        "and published values of\nits protocol are.\n"},
@@ -166,8 +177,9 @@ class Failures {
 
 // What an evaluation is: text, windows, hash.
 std::string EvaluationNote(const std::string& title, const Json& metric) {
+  const char* windows = metric.contains("windows_of_text") ? "windows_of_text" : "windows";
   return fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", title,
-                     metric.at("dataset").get<std::string>(), metric.at("windows").get<Index>(),
+                     metric.at("dataset").get<std::string>(), metric.at(windows).get<Index>(),
                      metric.at("window_tokens").get<Index>(),
                      metric.at("ids_sha256").get<std::string>().substr(0, 12));
 }

@@ -5,15 +5,16 @@
 #include <algorithm>
 #include <functional>
 #include <map>
+#include <numeric>
 #include <set>
 
 #include "base/error.h"
 #include "base/statistics.h"
 #include "harness/arm_family.h"
+#include "harness/cell_evaluator.h"
 #include "harness/cell_parts.h"
 #include "harness/cell_store.h"
 #include "harness/estimate.h"
-#include "harness/evaluate_stage.h"
 #include "harness/folder_lock.h"
 #include "harness/host.h"
 #include "harness/manifest.h"
@@ -34,7 +35,6 @@ class Runner {
         options_(options),
         folder_(folder),
         store_(folder),
-        parts_(folder),
         pool_(options.threads),
         pending_(FindPending(work, share, folder)) {
     const Forecast forecast =
@@ -51,6 +51,7 @@ class Runner {
               .work_folder = folder / "work",
               .save_interval = options.save_interval,
               .memory_budget_bytes = options.memory_budget_bytes};
+    evaluator_.emplace(work_, stage_, pending_, folder);
     host_ = DescribeHost(options.threads);
   }
 
@@ -70,11 +71,7 @@ class Runner {
       else
         Take(PendingOf(arm), &waiting_);
     }
-    for (const std::string& reference : references_) RemoveReference(reference, stage_);
-    // And what a killed run left of them.
-    for (const Cell& cell : work_.cells) {
-      if (share_.whole && cell.compared()) RemoveReference(cell.reference, stage_);
-    }
+    evaluator_->RemoveReferences(share_.whole);
     progress_->Note(fmt::format("{}, {} already there", Summary(), there));
     if (waiting_ > 0) {
       progress_->Problem(
@@ -89,9 +86,6 @@ class Runner {
   const Arm& ArmOf(std::size_t cell) const { return work_.arms[work_.cells[cell].arm]; }
   const Checkpoint& CheckpointOf(const Arm& arm) const {
     return work_.models[arm.model]->checkpoint;
-  }
-  const TokenWindows& WindowsOf(std::size_t cell) const {
-    return work_.evaluations[work_.cells[cell].evaluation].windows;
   }
   QuantizedStore StoreOf(const Arm& arm) const {
     return QuantizedStore(stage_.work_folder / arm.id);
@@ -245,21 +239,13 @@ class Runner {
            });
   }
 
-  // The windows that are missing; then, if it is whole with them, the cell.
   void Evaluate(std::size_t cell) {
-    const std::string& id = work_.cells[cell].id;
-    const Index windows = WindowsOf(cell).count();
-    const std::vector<WindowRange> missing = pending_.at(cell);
-    std::optional<CellPart> joined;
-    if (missing == std::vector<WindowRange>{{.first = 0, .count = windows}}) {
-      joined = EvaluateRange(cell, missing.front());
-    } else {
-      for (const WindowRange& range : missing) parts_.Write(id, EvaluateRange(cell, range));
-      joined = JoinParts(parts_.Read(id), windows);
-    }
-    if (joined) {
-      WriteCell(cell, std::move(*joined));
-      parts_.Remove(id);
+    const std::string title =
+        fmt::format("[{}/{}] evaluate {} on {}", share_.cells.size() - pending_.size() + 1,
+                    share_.cells.size(), ArmOf(cell).description, EvaluationName(cell));
+    if (std::optional<CellPart> scored = evaluator_->Evaluate(cell, title)) {
+      WriteCell(cell, std::move(*scored));
+      evaluator_->RemoveParts(cell);
       ++computed_;
     } else {
       ++partial_;
@@ -267,57 +253,12 @@ class Runner {
     pending_.erase(cell);
   }
 
-  CellPart EvaluateRange(std::size_t cell, const WindowRange& range) {
-    const Arm& arm = ArmOf(cell);
-    const Cell& own = work_.cells[cell];
-    const Checkpoint& checkpoint = CheckpointOf(arm);
-    const bool is_whole = range.count == WindowsOf(cell).count();
-    const std::string suffix = is_whole ? "" : fmt::format(".{}-{}", range.first, range.end());
-    progress_->Start(fmt::format("[{}/{}] evaluate {} on {}{}",
-                                 share_.cells.size() - pending_.size() + 1, share_.cells.size(),
-                                 arm.description, EvaluationName(cell),
-                                 is_whole ? ""
-                                          : fmt::format(", windows {} to {} of {}", range.first + 1,
-                                                        range.end(), WindowsOf(cell).count())));
-    const auto started = std::chrono::steady_clock::now();
-    BlockSource blocks = FullPrecisionBlocks(checkpoint, &pool_);
-    if (!arm.recipe.full_precision) {
-      const QuantizedStore store = StoreOf(arm);
-      blocks = [&checkpoint, store, this](Index block, BlockWeights* weights) {
-        DequantizeBlock(store.ReadBlock(block, checkpoint.config()), checkpoint.config(), &pool_,
-                        weights);
-      };
-    }
-    const bool with_reference = IsReferenceNeeded(cell, range);
-    const std::string reference = with_reference ? own.reference + suffix : "";
-    if (with_reference) references_.insert(reference);
-    CellPart part;
-    part.range = range;
-    part.scores = EvaluateWindows(
-        checkpoint, is_whole ? WindowsOf(cell) : WindowsOf(cell).Part(range.first, range.count),
-        blocks, own.id + suffix, stage_, reference);
-    part.seconds =
-        std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
-    part.peak_rss_bytes = PeakResidentBytes();
-    return part;
-  }
-
-  // Full precision's states are kept only for cells that are still to be compared with them.
-  bool IsReferenceNeeded(std::size_t cell, const WindowRange& range) const {
-    const Cell& own = work_.cells[cell];
-    return std::any_of(pending_.begin(), pending_.end(), [&](const auto& other) {
-      const auto& [other_cell, ranges] = other;
-      return work_.cells[other_cell].compared() &&
-             work_.cells[other_cell].reference == own.reference &&
-             std::find(ranges.begin(), ranges.end(), range) != ranges.end();
-    });
-  }
-
   void WriteCell(std::size_t cell, CellPart scored) {
     const Arm& arm = ArmOf(cell);
     CellRecord record = NewRecord(cell);
     if (!arm.recipe.full_precision) AddLayers(StoreOf(arm), CheckpointOf(arm).config(), &record);
     AddScores(std::move(scored.scores), &record.evaluation);
+    AddWindowsUsed(work_.evaluations[work_.cells[cell].evaluation], &record.evaluation);
     record.evaluate_seconds = scored.seconds;
     record.peak_rss_bytes = scored.peak_rss_bytes;
     store_.Write(record);
@@ -328,9 +269,20 @@ class Runner {
                     FormatSeconds(record.evaluate_seconds)));
   }
 
+  static void AddWindowsUsed(const EvaluationInput& evaluation, EvaluationResult* result) {
+    if (!evaluation.request.stop_when) return;
+    std::vector<Index> used = StopOrder(evaluation.windows.count());
+    used.resize(result->window_losses.size());
+    std::sort(used.begin(), used.end());
+    result->stop = EvaluationStop{.rule = *evaluation.request.stop_when,
+                                  .window_indices = std::move(used),
+                                  .windows_of_text = evaluation.windows.count()};
+  }
+
   static void AddScores(WindowScores scores, EvaluationResult* result) {
     result->window_losses = std::move(scores.losses);
     const std::vector<Index>& scored = scores.scored_tokens;
+    result->tokens = std::accumulate(scored.begin(), scored.end(), Index{0});
     if (std::adjacent_find(scored.begin(), scored.end(), std::not_equal_to<>()) != scored.end())
       result->window_tokens_scored = scored;
     if (!result->token_metrics) return;
@@ -389,14 +341,13 @@ class Runner {
   const RunOptions& options_;
   std::filesystem::path folder_;
   CellStore store_;
-  CellParts parts_;
   ThreadPool pool_;
   PendingCells pending_;
   std::unique_ptr<Progress> progress_;
   Stage stage_;
+  std::optional<CellEvaluator> evaluator_;
   nlohmann::ordered_json host_;
-  std::set<std::string> quantized_;   // arms whose quantise pass has run
-  std::set<std::string> references_;  // full-precision passes whose states were kept
+  std::set<std::string> quantized_;  // arms whose quantise pass has run
   bool passed_gate_ = false;
   std::size_t quantized_cells_ = 0;
   std::size_t computed_ = 0;

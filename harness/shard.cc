@@ -72,17 +72,24 @@ WindowRange AllWindows(const Workload& work, const Cell& cell) {
   return {.first = 0, .count = work.evaluations[cell.evaluation].windows.count()};
 }
 
+// Whether shards may take some of a cell's windows each.
+bool IsCut(const Workload& work, const Cell& cell) {
+  return !work.evaluations[cell.evaluation].request.stop_when;
+}
+
 Share ShareOfWindows(const Workload& work, const Shard& shard) {
   std::vector<Line::Thing> things;
   for (const Cell& cell : work.cells) {
-    const Index windows = AllWindows(work, cell).count;
-    things.push_back({windows, EvaluationSeconds(work, cell) / static_cast<double>(windows)});
+    const Index pieces = IsCut(work, cell) ? AllWindows(work, cell).count : 1;
+    things.push_back({pieces, EvaluationSeconds(work, cell) / static_cast<double>(pieces)});
   }
   const Line line(std::move(things));
   Share share{.stage = RunStage::kEvaluate, .whole = false};
   for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
     const WindowRange range = line.PiecesOf(cell, shard);
-    if (range.count > 0) share.cells.emplace(cell, range);
+    if (range.count == 0) continue;
+    share.cells.emplace(cell,
+                        IsCut(work, work.cells[cell]) ? range : AllWindows(work, work.cells[cell]));
   }
   return share;
 }

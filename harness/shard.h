@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "base/matrix.h"
+#include "harness/window_range.h"
 #include "harness/workload.h"
 
 namespace daq {
@@ -20,15 +21,6 @@ Shard ParseShard(std::string_view text);
 // What of the work a run does: all of it, or one of the two stages, which meet in files.
 enum class RunStage { kAll, kQuantize, kEvaluate };
 
-// Windows first .. first + count - 1 of an evaluation.
-struct WindowRange {
-  Index first = 0;
-  Index count = 0;
-
-  Index end() const { return first + count; }
-  bool operator==(const WindowRange&) const = default;
-};
-
 // The part of an experiment that one run computes: cells, by their place in Workload::cells, with
 // the windows that are its own. Ranges are never empty.
 struct Share {
@@ -43,8 +35,9 @@ Share WholeShare(const Workload& work, RunStage stage);
 // A shard's share. It follows from the experiment alone, not from the machine or from what is done
 // already, so that a resubmitted shard goes on with its own work. Shares cover the work without
 // overlap and weigh about the same: `evaluate` cuts between windows, so that one long evaluation is
-// shared too; `quantize` and a run of both stages cut between arms, because an arm is quantised in
-// one piece.
+// shared too, but not inside a cell that may stop early (harness/stop_rule.h), whose later windows
+// may never be needed; `quantize` and a run of both stages cut between arms, because an arm is
+// quantised in one piece.
 Share ShareOf(const Workload& work, RunStage stage, const Shard& shard);
 
 }  // namespace daq

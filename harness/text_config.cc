@@ -17,6 +17,9 @@ namespace {
 
 constexpr std::int64_t kMaxWindowTokens = 1'000'000;
 constexpr std::int64_t kMaxWindows = 1'000'000'000;
+// Of a perplexity: beyond either, no evaluation means it.
+constexpr double kLeastStopError = 1e-6;
+constexpr double kMostStopError = 1e6;
 constexpr std::string_view kIds = "ids";
 constexpr std::string_view kWhyNotIds = "with protocol ids: its file says it all";
 
@@ -85,6 +88,15 @@ std::vector<std::string_view> ProtocolIds() {
   return ids;
 }
 
+StopRule ReadStopRule(const YamlValue& value) {
+  YamlMap map(value, "a map such as {loss_vs_fp_stderr: 0.01}", KeysBelow("evaluate.stop_when"));
+  StopRule rule;
+  rule.loss_vs_fp_stderr =
+      map.Get("loss_vs_fp_stderr", "a standard error").Number(kLeastStopError, kMostStopError);
+  map.Finish("in a stop_when");
+  return rule;
+}
+
 EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::path& folder) {
   if (value.IsScalar() && value.node().text != kIds) {
     return FromProtocol(*FindEvaluationProtocol(value.Name(ProtocolIds())));
@@ -101,6 +113,12 @@ EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::
   }
   if (const std::optional<YamlValue> asked = map.Find("token_metrics")) {
     request.token_metrics = asked->Bool();
+  }
+  if (const std::optional<YamlValue> rule = map.Find("stop_when")) {
+    request.stop_when = ReadStopRule(*rule);
+    if (FindEvaluationProtocol(protocol)->published_metric != "perplexity")
+      rule->Refuse(
+          fmt::format("no such key with protocol {}: its numbers are of the whole text", protocol));
   }
   if (protocol == kIds) {
     request.source = ReadIdsFile(&map, folder);

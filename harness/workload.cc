@@ -148,6 +148,8 @@ class Resolver {
           fmt::format("{}: {}: windows of {} tokens exceed the {} positions the model was made for",
                       file_.path.string(), request.name, input.windows.window_tokens, longest));
     }
+    // Its order is part of what is evaluated; hashes stay those of the text's own.
+    if (request.stop_when) input.windows = input.windows.InOrder(StopOrder(input.windows.count()));
     work_.evaluations.push_back(std::move(input));
     evaluation_models_.push_back(model);
     return work_.evaluations.size() - 1;
@@ -238,8 +240,9 @@ class Resolver {
                                    [&](const Cell& other) { return other.id == id; });
     if (known) return;
     work_.cells.push_back({.arm = arm, .evaluation = evaluation, .id = std::move(id)});
-    if (input.request.token_metrics)
-      work_.cells.back().reference = CellId(FullPrecisionId(work_.arms[arm].model), input);
+    const std::string full_precision = CellId(FullPrecisionId(work_.arms[arm].model), input);
+    if (input.request.token_metrics) work_.cells.back().reference = full_precision;
+    if (input.request.stop_when) work_.cells.back().stops_against = full_precision;
   }
 
   // What the cell holds beside perplexity is part of its name: it is never changed once it is
@@ -256,6 +259,8 @@ class Resolver {
     if (const std::optional<TextSize>& size = input.windows.text_size)
       content["text_size"] = {size->words, size->bytes};
     if (input.request.token_metrics) content["token_metrics"] = true;
+    if (const std::optional<StopRule>& rule = input.request.stop_when)
+      content["stop_when"] = {{"loss_vs_fp_stderr", rule->loss_vs_fp_stderr}};
     return ContentId(content);
   }
 

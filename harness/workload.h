@@ -29,7 +29,7 @@ struct CalibrationInput {
 // An evaluation text as windows of one model's tokens.
 struct EvaluationInput {
   EvaluationRequest request;
-  TokenWindows windows;
+  TokenWindows windows;    // with stop_when in the order of StopOrder
   std::size_t column = 0;  // of the table
 };
 
@@ -53,6 +53,8 @@ struct Cell {
   // With token metrics: the id of full precision's cell under the same evaluation, which need not
   // be among the cells; its own for that cell itself. Empty without.
   std::string reference = {};
+  // Where the evaluation may stop early: the id of full precision's cell likewise.
+  std::string stops_against = {};
 
   // Whether its predictions are compared with full precision's, token by token.
   bool compared() const { return !reference.empty() && reference != id; }

@@ -12,7 +12,7 @@
 namespace daq {
 namespace {
 
-// Windows whose scores tell which they are, of three tokens each.
+// Windows whose scores tell which they are, of three scored tokens each.
 CellPart PartOf(Index first, Index count) {
   CellPart part{
       .range = {.first = first, .count = count}, .scores = {}, .seconds = 2, .peak_rss_bytes = 7};
@@ -20,6 +20,7 @@ CellPart PartOf(Index first, Index count) {
     const auto value = static_cast<double>(window);
     part.scores.losses.push_back(value + 0.1);  // no short decimal, no float
     part.scores.top1_agreements.push_back(10 + window);
+    part.scores.scored_tokens.push_back(3);
     for (int token = 0; token < 3; ++token) {
       part.scores.token_losses.push_back(static_cast<float>(value + 0.01 * token));
       part.scores.token_kl.push_back(static_cast<float>(value - 0.01 * token));
@@ -32,6 +33,7 @@ CellPart PartOf(Index first, Index count) {
 CellPart UnequalPartOf(Index first, Index count) {
   const std::vector<Index> scored = {2, 5, 1, 1, 4, 3};
   CellPart part = PartOf(first, count);
+  part.scores.scored_tokens.clear();
   part.scores.token_losses.clear();
   part.scores.token_kl.clear();
   for (Index window = first; window < first + count; ++window) {
@@ -132,6 +134,17 @@ TEST_F(CellPartsTest, DamagedPartsAreNamed) {
   }
 }
 
+TEST_F(CellPartsTest, JoinsInTheOrderThatIsAskedFor) {
+  parts_.Write("cell", UnequalPartOf(0, 4));
+  parts_.Write("cell", UnequalPartOf(4, 2));
+  const std::optional<CellPart> joined = JoinParts(parts_.Read("cell"), std::vector<Index>{4, 1});
+  ASSERT_TRUE(joined);
+  EXPECT_EQ(joined->scores.losses, (std::vector<double>{4.1, 1.1}));
+  EXPECT_EQ(joined->scores.scored_tokens, (std::vector<Index>{4, 5}));
+  EXPECT_EQ(joined->scores.token_losses, (std::vector<float>{40, 41, 42, 43, 10, 11, 12, 13, 14}));
+  EXPECT_FALSE(JoinParts(parts_.Read("cell"), std::vector<Index>{4, 6})) << "no such window";
+}
+
 // The JSON library reads CBOR level by level on the stack.
 TEST_F(CellPartsTest, RefusesDeepNesting) {
   WriteFileAtomically(folder_.path() / "parts/cell/0-2.part", std::string(200'000, '\x81'));
@@ -141,9 +154,15 @@ TEST_F(CellPartsTest, RefusesDeepNesting) {
 
 // A cast would make any number of them, and the sum of the first two may not fit.
 TEST_F(CellPartsTest, RefusesCountsThatAreNone) {
-  nlohmann::ordered_json good = {
-      {"first", 0},        {"windows", 1},           {"losses", {2.5}}, {"token_losses", {1.0}},
-      {"token_kl", {0.5}}, {"top1_agreements", {1}}, {"seconds", 1.0},  {"peak_rss_bytes", 7}};
+  nlohmann::ordered_json good = {{"first", 0},
+                                 {"windows", 1},
+                                 {"scored_tokens", {1}},
+                                 {"losses", {2.5}},
+                                 {"token_losses", {1.0}},
+                                 {"token_kl", {0.5}},
+                                 {"top1_agreements", {1}},
+                                 {"seconds", 1.0},
+                                 {"peak_rss_bytes", 7}};
   const auto error_of = [&](const nlohmann::ordered_json& json) {
     const std::vector<std::uint8_t> bytes = nlohmann::ordered_json::to_cbor(json);
     WriteFileAtomically(folder_.path() / "parts/cell/0-1.part",
@@ -159,6 +178,9 @@ TEST_F(CellPartsTest, RefusesCountsThatAreNone) {
     EXPECT_NE(error_of(json).find("this part of a cell is damaged"), std::string::npos) << wrong;
   }
   nlohmann::ordered_json json = good;
+  json["scored_tokens"] = {2};  // not as many as there are losses of tokens
+  EXPECT_NE(error_of(json).find("damaged (lengths do not agree)"), std::string::npos);
+  json = good;
   json["top1_agreements"] = {1e300};
   EXPECT_NE(error_of(json).find("this part of a cell is damaged"), std::string::npos);
 }

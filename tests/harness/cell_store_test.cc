@@ -66,6 +66,10 @@ TEST_F(CellStoreTest, DamagedCellsAreNamedWithWhatIsWrong) {
             Damaged("metrics.window_losses is not one number for each of its windows"));
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["metrics"]["text"]["window_losses"][1] = "a"; }),
             Damaged("metrics.window_losses is not one number for each of its windows"));
+  for (const Json& wrong : {Json(7), Json({0}), Json({1, 1}), Json({1, 0}), Json({0, 0.5})})
+    EXPECT_EQ(
+        ErrorOf([&](Json* json) { (*json)["metrics"]["text"]["window_indices"] = wrong; }),
+        Damaged("metrics.window_indices is not one number for each of its windows, increasing"));
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["metrics"]["text"]["kl_mean"] = "a"; }),
             Damaged("metrics.kl_mean is of another type"));
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["status"] = "failed"; }),

@@ -76,7 +76,7 @@ TEST(ExperimentErrorTest, Evaluations) {
       "lm-eval-wikitext, ids";
   const std::string keys =
       "one of protocol, name, file, dataset, dataset_file, window_tokens, max_windows, "
-      "token_metrics";
+      "stop_when, token_metrics";
   const Cases cases = {
       {"gptq-c4",
        "x.yaml:3: evaluate: expected a list of evaluations such as [gptq-wikitext2], found "
@@ -103,6 +103,19 @@ TEST(ExperimentErrorTest, Evaluations) {
       {"[{protocol: gptq-c4, max_windows: .inf}]",
        "x.yaml:3: evaluate[0].max_windows: expected an integer from 1 to 1000000000, found "
        "\".inf\""},
+      {"[{protocol: gptq-c4, stop_when: 0.01}]",
+       "x.yaml:3: evaluate[0].stop_when: expected a map such as {loss_vs_fp_stderr: 0.01}, found "
+       "0.01"},
+      {"[{protocol: gptq-c4, stop_when: {loss_vs_fp_stder: 0.01}}]",
+       "x.yaml:3: evaluate[0].stop_when.loss_vs_fp_stder: expected loss_vs_fp_stderr, found "
+       "\"loss_vs_fp_stder\" (did you mean loss_vs_fp_stderr?)"},
+      {"[{protocol: gptq-c4, stop_when: {loss_vs_fp_stderr: 0}}]",
+       "x.yaml:3: evaluate[0].stop_when.loss_vs_fp_stderr: expected a number from 1e-06 to "
+       "1000000, "
+       "found 0"},
+      {"[{protocol: lm-eval-wikitext, stop_when: {loss_vs_fp_stderr: 0.01}}]",
+       "x.yaml:3: evaluate[0].stop_when: expected no such key with protocol lm-eval-wikitext: its "
+       "numbers are of the whole text, found a map"},
       {"[{protocol: gptq-c4, token_metrics: yes}]",
        "x.yaml:3: evaluate[0].token_metrics: expected true or false, found \"yes\""},
       {"[{protocol: gptq-c4, name: 'a|b'}]",

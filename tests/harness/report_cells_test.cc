@@ -215,6 +215,58 @@ TEST_F(ReportCellsTest, WindowsCountByTheirScoredTokens) {
   EXPECT_EQ(metric.at("window_tokens_scored"), window_tokens_scored_);
 }
 
+// rtn stopped after windows 1, 2, 5 and 6 of eight, daq after all but two, gptq after none.
+TEST_F(ReportCellsTest, ResultsOfFewerWindowsAreComparedOnThoseThatBothHave) {
+  const auto on = [](const std::vector<double>& losses, const std::vector<Index>& windows) {
+    std::vector<double> own;
+    for (const Index window : windows) own.push_back(losses[static_cast<std::size_t>(window)]);
+    return own;
+  };
+  const std::vector<Index> four = {1, 2, 5, 6};
+  const std::vector<Index> six = {0, 1, 2, 4, 5, 6};
+  const std::vector<double> rtn = Worse(0.2, 0.02);
+  const std::vector<double> gptq = Worse(0.15, 0.05);
+  const std::vector<double> daq = Worse(0.1, 0.01);
+  window_indices_ = {0, 1, 2, 3, 4, 5, 6, 7};
+  Add("fp16", "f16", kFp);
+  const std::size_t gptq_row = Add("gptq", "nf3", gptq);
+  window_indices_ = four;
+  const std::size_t rtn_row = Add("rtn", "nf3", on(rtn, four));
+  window_indices_ = six;
+  const std::size_t daq_row = Add("daq", "nf3-asym", on(daq, six));
+
+  nlohmann::ordered_json metric = Metric(rtn_row, "daq");
+  EXPECT_EQ(metric.at("loss_vs_fp"), Perplexity(on(rtn, four)) - Perplexity(on(kFp, four)));
+  EXPECT_EQ(metric.at("loss_vs_fp_stderr"),
+            PerplexityDifference(on(rtn, four), on(kFp, four)).standard_error);
+  EXPECT_EQ(metric.at("difference"), Perplexity(on(rtn, four)) - Perplexity(on(daq, four)));
+  const auto draws = BootstrapPerplexities({on(rtn, four), on(daq, four)}, UsualBlockWindows(4));
+  EXPECT_EQ(metric.at("difference_low"), DifferenceInterval(draws[0], draws[1]).low);
+
+  metric = Metric(gptq_row, "daq");
+  EXPECT_EQ(metric.at("loss_vs_fp"), Perplexity(gptq) - Perplexity(kFp));
+  EXPECT_EQ(metric.at("difference"), Perplexity(on(gptq, six)) - Perplexity(on(daq, six)));
+
+  // The best baseline is found, and compared with, where all of them have windows.
+  metric = Metric(daq_row);
+  EXPECT_EQ(metric.at("best_baseline"), "gptq nf3 channel");
+  const double fp = Perplexity(on(kFp, four));
+  EXPECT_EQ(metric.at("loss_reduction"),
+            1 - (Perplexity(on(daq, four)) - fp) / (Perplexity(on(gptq, four)) - fp));
+}
+
+TEST_F(ReportCellsTest, ResultsOfWindowsThatOthersLackAreRefused) {
+  window_indices_ = {0, 1, 2, 3, 4, 5, 6, 7};
+  Add("fp16", "f16", kFp);
+  window_indices_ = {0, 1, 2};
+  Add("rtn", "nf3", {3, 3, 3});
+  window_indices_ = {0, 3};
+  Add("gptq", "nf3", {3, 3});
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { ReportCells(manifest_, folder_.path(), ""); }),
+            "cells/cell-2.json: windows: expected the first ones of the other cells of its column, "
+            "found others");
+}
+
 TEST_F(ReportCellsTest, CellsOfOtherWindowsAreRefused) {
   Add("fp16", "f16", kFp);
   Add("rtn", "nf3", {3, 3});

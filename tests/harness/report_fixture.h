@@ -39,6 +39,11 @@ class ReportCellsTest : public testing::Test {
     cell.evaluation.name = "text";
     cell.evaluation.window_losses = losses;
     cell.evaluation.window_tokens_scored = window_tokens_scored_;
+    if (!window_indices_.empty()) {
+      cell.evaluation.stop = EvaluationStop{.rule = {.loss_vs_fp_stderr = 1},
+                                            .window_indices = window_indices_,
+                                            .windows_of_text = Size(kFp)};
+    }
     CellStore(folder_.path()).Write(cell);
     manifest_.rows.push_back({.model = "model",
                               .method = method,
@@ -66,6 +71,9 @@ class ReportCellsTest : public testing::Test {
   inline static const std::vector<double> kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
   TemporaryFolder folder_;
   Manifest manifest_;
+  static Index Size(const std::vector<double>& losses) { return static_cast<Index>(losses.size()); }
+
+  std::vector<Index> window_indices_;  // of the next cell's windows, of one that may have stopped
   std::vector<Index> window_tokens_scored_;  // of every cell's windows; empty: all the same
   ExperimentFile experiment_ = {
       .name = "made-up", .path = "", .memory_budget_bytes = {}, .points = {}};
