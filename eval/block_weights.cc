@@ -140,4 +140,10 @@ void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* poo
   });
 }
 
+void ReadAhead(const Checkpoint& checkpoint, Index block) {
+  if (block >= checkpoint.config().num_layers) return;
+  for (const LinearLayer layer : kLinearLayers)
+    checkpoint.ReadAhead(LinearLayerName(block, layer) + ".weight");
+}
+
 }  // namespace daq

@@ -54,4 +54,8 @@ void ReadNorms(const Checkpoint& checkpoint, Index block, BlockWeights* weights)
 void ReadLinearLayers(const Checkpoint& checkpoint, Index block, ThreadPool* pool,
                       BlockWeights* weights);
 
+// Has the system read the linear layers of decoder block `block` from disk meanwhile; nothing where
+// the model has no such block.
+void ReadAhead(const Checkpoint& checkpoint, Index block);
+
 }  // namespace daq

@@ -202,6 +202,12 @@ void Checkpoint::ReadRows(const std::string& name, Index first_row, MatrixView t
   file.Release(part);
 }
 
+void Checkpoint::ReadAhead(const std::string& name) const {
+  const Weight& weight = state_->Find(name);
+  const SafetensorsFile& file = state_->files[weight.file];
+  file.Prefetch(file.bytes().subspan(weight.stored.begin, weight.stored.end - weight.stored.begin));
+}
+
 VectorF Checkpoint::ReadVector(const std::string& name) const {
   const Weight& weight = state_->Find(name);
   DAQ_CHECK(weight.stored.shape.size() == 1, "a vector");

@@ -37,6 +37,9 @@ class Checkpoint {
   // element, at a NaN or infinity.
   void ReadRows(const std::string& name, Index first_row, MatrixView to) const;
 
+  // Asks the system to bring a tensor's bytes into its page cache, and does not wait for them.
+  void ReadAhead(const std::string& name) const;
+
   // A vector tensor (a norm's weight).
   VectorF ReadVector(const std::string& name) const;
 

@@ -16,6 +16,7 @@ BlockSource FullPrecisionBlocks(const Checkpoint& checkpoint, ThreadPool* pool) 
   return [&checkpoint, pool](Index block, BlockWeights* weights) {
     ReadNorms(checkpoint, block, weights);
     ReadLinearLayers(checkpoint, block, pool, weights);
+    ReadAhead(checkpoint, block + 1);  // while this one computes
   };
 }
 

@@ -263,10 +263,14 @@ class Runner {
     record.peak_rss_bytes = scored.peak_rss_bytes;
     store_.Write(record);
     const EvaluationResult& result = record.evaluation;
+    const std::string windows =
+        result.stop ? fmt::format(" on {} of {} windows", result.window_losses.size(),
+                                  result.stop->windows_of_text)
+                    : "";
     progress_->Note(
-        fmt::format("{} on {}: perplexity {:.4f} ({})", arm.description, EvaluationName(cell),
+        fmt::format("{} on {}: perplexity {:.4f}{} ({})", arm.description, EvaluationName(cell),
                     Perplexity(result.window_losses, WindowWeights(result.window_tokens_scored)),
-                    FormatSeconds(record.evaluate_seconds)));
+                    windows, FormatSeconds(record.evaluate_seconds)));
   }
 
   static void AddWindowsUsed(const EvaluationInput& evaluation, EvaluationResult* result) {

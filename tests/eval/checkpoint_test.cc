@@ -1,6 +1,9 @@
 #include "eval/checkpoint.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -15,6 +18,7 @@
 
 #include "base/file.h"
 #include "base/interrupt.h"
+#include "eval/block_weights.h"
 #include "tests/support/input_error.h"
 #include "tests/support/shared.h"
 #include "tests/support/temporary_folder.h"
@@ -108,6 +112,56 @@ TEST_F(CheckpointTest, RowsGoIntoAPartOfAWiderMatrix) {
       ASSERT_EQ(wide(row, col), expected) << row << ", " << col;
     }
   }
+}
+
+// Pages of the file in the system's cache. The mapping is this test's own.
+class PageWatch {
+ public:
+  explicit PageWatch(const fs::path& file) : descriptor_(::open(file.c_str(), O_RDONLY)) {
+    size_ = fs::file_size(file);
+    data_ = ::mmap(nullptr, size_, PROT_READ, MAP_SHARED, descriptor_, 0);
+  }
+  ~PageWatch() {
+    ::munmap(data_, size_);
+    ::close(descriptor_);
+  }
+  PageWatch(const PageWatch&) = delete;
+  PageWatch& operator=(const PageWatch&) = delete;
+
+  void Drop() const {
+    ::fsync(descriptor_);
+    ::posix_fadvise(descriptor_, 0, 0, POSIX_FADV_DONTNEED);
+  }
+  std::size_t Pages() const {
+    std::vector<unsigned char> there(size_ / 4096 + 1);
+    ::mincore(data_, size_, there.data());
+    return static_cast<std::size_t>(
+        std::count_if(there.begin(), there.end(), [](unsigned char page) { return page & 1; }));
+  }
+
+ private:
+  int descriptor_;
+  std::size_t size_;
+  void* data_;
+};
+
+TEST_F(CheckpointTest, ReadAheadBringsABlockIntoTheCache) {
+  const TinyCheckpointSpec spec = {.hidden_size = 512, .intermediate_size = 1024, .num_layers = 3};
+  WriteTinyCheckpoint(folder_.path(), spec);
+  const Checkpoint checkpoint(folder_.path());
+  const PageWatch watch(folder_.path() / "model.safetensors");
+  watch.Drop();
+  const std::size_t before = watch.Pages();
+  // The header's stay, which are in use.
+  if (before > fs::file_size(folder_.path() / "model.safetensors") / 4096 / 2)
+    GTEST_SKIP() << before << " pages stay in the cache of this file system";
+  ReadAhead(checkpoint, 1);
+  // Two thirds of the block's pages at least, for others may need memory at the same time.
+  const std::size_t block = BlockWeightBytes(checkpoint.config()) / 2 / 4096;  // stored in 16 bits
+  for (int i = 0; i < 100 && watch.Pages() < before + block * 2 / 3; ++i)
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_GE(watch.Pages(), before + block * 2 / 3);
+  ReadAhead(checkpoint, 3);  // behind the last
 }
 
 TEST_F(CheckpointTest, ManyThreadsReadTheSame) {
