@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <optional>
 
 #include "base/error.h"
 #include "base/reduce.h"
@@ -38,10 +39,41 @@ void CheckStorable(const GridPoint& point, const Format& format, const std::stri
                                static_cast<float>(point.zero_point)));
 }
 
+// What a search knows of the inputs of each group.
+class SearchInputs {
+ public:
+  // `rows`: DaqOptions::search_rows. The factors must outlive this.
+  SearchInputs(const GroupPieces& pieces, const GroupFactors& factors, Index rows, ThreadPool* pool)
+      : pieces_(pieces), factors_(factors) {
+    if (rows == 0) return;
+    leading_.resize(static_cast<std::size_t>(pieces.groups()));
+    no_linear_.resize(static_cast<std::size_t>(pieces.length()));
+    pool->ParallelFor(pieces.groups(), [&](Index group, int) {
+      leading_[static_cast<std::size_t>(group)] = TakeLeadingRows(factors[group], rows);
+    });
+  }
+
+  void Prepare(Index row, Index group, OutputLoss* loss) const {
+    const std::span<const float> weights = pieces_.Weights(row, group);
+    if (leading_.empty()) {
+      loss->Prepare(weights, factors_[group]);
+      return;
+    }
+    const LeadingRows& rows = leading_[static_cast<std::size_t>(group)];
+    loss->Prepare(weights, rows.leading, {.square = rows.rest, .linear = no_linear_});
+  }
+
+ private:
+  const GroupPieces& pieces_;
+  const GroupFactors& factors_;
+  std::vector<LeadingRows> leading_;  // of each group; empty: the factors are used whole
+  std::vector<double> no_linear_;
+};
+
 // Stage 2 with the release's stop, which looks at all groups of the layer: epoch by epoch, each
 // taken back to where the layer as a whole stopped.
-void SearchTogether(const GroupPieces& pieces, const GroupFactors& factors,
-                    const SignSearch& search, std::vector<std::unique_ptr<OutputLoss>>* losses,
+void SearchTogether(const GroupPieces& pieces, const SearchInputs& inputs, const SignSearch& search,
+                    std::vector<std::unique_ptr<OutputLoss>>* losses,
                     std::vector<DaqGroup>* found) {
   Index idle = 0;
   std::vector<std::vector<SignSearchMove>> moves(found->size());
@@ -52,7 +84,7 @@ void SearchTogether(const GroupPieces& pieces, const GroupFactors& factors,
       moves[at].clear();
       if (daq.is_constant || search.IsSettled(daq.search)) return;
       OutputLoss& loss = *(*losses)[static_cast<std::size_t>(worker)];
-      loss.Prepare(pieces.Weights(row, group), factors[group]);
+      inputs.Prepare(row, group, &loss);
       loss.MoveTo(daq.point);
       search.RunEpoch(&loss, &daq.search, &moves[at]);
     });
@@ -109,6 +141,8 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
   losses.reserve(static_cast<std::size_t>(layer.pool->threads()));
   for (int worker = 0; worker < layer.pool->threads(); ++worker)
     losses.push_back(std::make_unique<OutputLoss>(format.codebook));
+  std::optional<SearchInputs> inputs;
+  if (options.searches) inputs.emplace(pieces, *factors, options.search_rows, layer.pool);
   std::vector<DaqGroup> found(static_cast<std::size_t>(pieces.count()));
   pieces.ForEach([&](Index row, Index group, int worker) {
     const std::span<const float> weights = pieces.Weights(row, group);
@@ -119,7 +153,7 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
     CheckStorable(daq.point, format, layer.name, row);
     if (daq.is_constant || !options.searches) return;
     OutputLoss& loss = *losses[static_cast<std::size_t>(worker)];
-    loss.Prepare(weights, (*factors)[group]);
+    inputs->Prepare(row, group, &loss);
     loss.MoveTo(daq.point);
     daq.loss_start = loss.loss();
     if (!options.idle_stop) search.Run(&loss, &daq.search);
@@ -127,12 +161,12 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
     daq.loss_end = loss.loss();
   });
   if (!options.searches || !options.idle_stop) return found;
-  SearchTogether(pieces, *factors, search, &losses, &found);
+  SearchTogether(pieces, *inputs, search, &losses, &found);
   pieces.ForEach([&](Index row, Index group, int worker) {
     DaqGroup& daq = found[pieces.At(row, group)];
     if (daq.is_constant) return;
     OutputLoss& loss = *losses[static_cast<std::size_t>(worker)];
-    loss.Prepare(pieces.Weights(row, group), (*factors)[group]);
+    inputs->Prepare(row, group, &loss);
     loss.MoveTo(daq.point);
     daq.loss_end = loss.loss();
   });
@@ -179,11 +213,17 @@ Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
 // Prefix sums, 8 bytes each, that a core's share of the cache holds.
 constexpr double kNumbersInCache = 1e6;
 
+// Rows of the factor that a search sums up.
+double SearchRank(const DaqOptions& options, const LayerSize& size) {
+  const double rank = size.rank(size.group_length);
+  return options.search_rows == 0 ? rank : std::min(rank, static_cast<double>(options.search_rows));
+}
+
 Work DaqCost(const DaqOptions& options, const LayerSize& size) {
   if (!options.searches) return {};
   const double looks = 12.5e3 * static_cast<double>(size.codes);
   // Prefix sums of the inputs, which cost four times as much beyond the cache.
-  const double numbers = static_cast<double>(size.group_length) * size.rank(size.group_length);
+  const double numbers = static_cast<double>(size.group_length) * SearchRank(options, size);
   const double sums = 0.37 * numbers + 1.1 * std::max(0.0, numbers - kNumbersInCache);
   return Nanoseconds(size.groups() * (looks + sums));
 }
@@ -194,7 +234,9 @@ Footprint DaqMemory(const DaqOptions& options, const LayerSize& size, int thread
   const auto inputs = static_cast<double>(size.in_features);
   // Kept: the factors. Besides: what they are made from, or each thread's prefix sums of a search.
   const double making = 3 * inputs * rank;
-  const double sums = threads * static_cast<double>(size.group_length) * rank;
+  const double searched = SearchRank(options, size);
+  const double leading = options.search_rows == 0 ? 0 : inputs * searched;
+  const double sums = leading + threads * static_cast<double>(size.group_length) * searched;
   return {.kept = sizeof(double) * inputs * rank,
           .scratch = size.weights() + sizeof(double) * std::max(making, sums)};
 }

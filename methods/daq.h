@@ -13,8 +13,10 @@ struct DaqGroup {
   GridPoint point;
   // All weights are equal: the min-max range is exact and there is nothing to search.
   bool is_constant = false;
-  double loss_start = 0;  // mean over tokens of the squared output error, before stage 2
-  double loss_end = 0;    // after it
+  // Mean over tokens of the squared output error before stage 2, as the search sees it: with
+  // search_rows not exact.
+  double loss_start = 0;
+  double loss_end = 0;  // after it
   SignSearchState search;
 };
 

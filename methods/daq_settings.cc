@@ -152,6 +152,14 @@ std::vector<SettingSpec> StageTwoSpecs() {
            "move resets it). Ties a row's result to its layer's other rows, and costs time "
            "here; without it each group goes on until nothing can change",
        .source = "this project: the release stops, but the rows should not depend on each other"},
+      {.name = "search_rows",
+       .default_value = std::int64_t{0},
+       .lowest = 0,
+       .highest = 1000000,
+       .meaning = "stage 2: 0: exact. Otherwise a quick search: the output error along so many of "
+                  "the inputs' most energetic directions, and of all others as if the errors of "
+                  "different weights had nothing to do with each other there; 64, say",
+       .source = "this project"},
   };
 }
 
@@ -202,6 +210,7 @@ DaqOptions ReadDaqOptions(const Settings& settings) {
                  .shrink = GetDouble(settings, "narrow_factor"),
                  .grow = GetDouble(settings, "wide_factor")},
       .idle_stop = GetBool(settings, "idle_stop"),
+      .search_rows = GetInt(settings, "search_rows"),
   };
 }
 
@@ -210,6 +219,9 @@ std::string ExplainDaq(const DaqOptions& options, const Format& format) {
   text += options.searches ? fmt::format(", up to {} x {} sign steps", options.search.epochs,
                                          options.search.iterations)
                            : std::string(", no search");
+  if (options.searches && options.search_rows > 0)
+    text += fmt::format(" on {} directions of the inputs, the others by their diagonal",
+                        options.search_rows);
   text += format.symmetric
               ? "; symmetric: zero-point 0, only the scale is learnt; center and zero_init do not "
                 "matter"

@@ -22,6 +22,7 @@ struct DaqOptions {
   ZeroInit zero_init = ZeroInit::kDensity;
   SignSearchOptions search;
   bool idle_stop = false;
+  Index search_rows = 0;  // 0: all, exact
 };
 
 // Their specs, and their values.

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 
 #include "base/blas.h"
 #include "base/error.h"
@@ -85,6 +86,24 @@ InputFactor FactorInputs(const LayerStatistics& statistics, std::span<const Inde
   MatrixD gram = MatrixD::Zero(count, count);
   AddTransposedProduct(rows, rows, gram);
   return FactorGram(std::move(gram), tokens);
+}
+
+LeadingRows TakeLeadingRows(const InputFactor& factor, Index rows) {
+  DAQ_CHECK(rows >= 1, "a row");
+  const Index inputs = factor.inputs();
+  MatrixD leading(inputs, std::min(rows, factor.blocks() * InputFactor::kBlock));
+  std::vector<double> rest(static_cast<std::size_t>(inputs));
+  for (Index block = 0; block < factor.blocks(); ++block) {
+    const Index first = block * InputFactor::kBlock;
+    const Index kept = std::clamp(leading.cols() - first, Index{0}, InputFactor::kBlock);
+    for (Index input = 0; input < inputs; ++input) {
+      const double* column = factor.Column(block, input);
+      for (Index row = 0; row < kept; ++row) leading(input, first + row) = column[row];
+      double& energy = rest[static_cast<std::size_t>(input)];
+      for (Index row = kept; row < InputFactor::kBlock; ++row) energy += column[row] * column[row];
+    }
+  }
+  return {.leading = InputFactor(leading), .rest = std::move(rest)};
 }
 
 GroupFactors::GroupFactors(const LayerStatistics& statistics, Index columns,

@@ -47,6 +47,16 @@ class InputFactor {
 InputFactor FactorInputs(const LayerStatistics& statistics, std::span<const Index> features,
                          ThreadPool* pool);
 
+// The first rows of a factor R, and the rest of it as if errors of different inputs had nothing to
+// do with each other there: |R e|^2 is about |leading e|^2 + sum of rest[i] e[i]^2.
+struct LeadingRows {
+  InputFactor leading;
+  std::vector<double> rest;  // of each input, the sum of squares of its entries in the other rows
+};
+
+// `rows` >= 1; all there are if there are not as many.
+LeadingRows TakeLeadingRows(const InputFactor& factor, Index rows);
+
 // The factors of the groups that share a scale.
 class GroupFactors {
  public:
