@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <chrono>
 #include <numeric>
+#include <stdexcept>
 
 #include "base/error.h"
 #include "harness/block_quantizer.h"
@@ -55,7 +56,8 @@ std::optional<CellPart> CellEvaluator::Evaluate(std::size_t cell, const std::str
 }
 
 // Step by step, looking before each whether those that are there are enough. What a run that was
-// killed left is looked at likewise, so this one stops where that would have.
+// killed left is looked at likewise, so this one stops where that would have. Another shard with
+// the same work may finish the cell meanwhile and remove its parts: then nothing is left to do.
 std::optional<CellPart> CellEvaluator::EvaluateUntilEnough(std::size_t cell,
                                                            const std::vector<WindowRange>& missing,
                                                            const std::string& title) {
@@ -63,6 +65,7 @@ std::optional<CellPart> CellEvaluator::EvaluateUntilEnough(std::size_t cell,
   const TokenWindows& windows = WindowsOf(cell);
   std::optional<Index> enough;
   for (const WindowRange& step : missing) {
+    if (store_.IsDone(own.id)) return std::nullopt;
     if (!enough) enough = EnoughWindows(cell, step.first, title);
     if (!enough) {
       parts_.Write(own.id, EvaluateRange(cell, step, title));
@@ -72,16 +75,15 @@ std::optional<CellPart> CellEvaluator::EvaluateUntilEnough(std::size_t cell,
     }
   }
   if (!enough) enough = EnoughWindows(cell, windows.count(), title);
-  DAQ_CHECK(enough, "all windows are enough");
+  if (!enough) return std::nullopt;
   return JoinParts(parts_.Read(own.id), InTextOrder(cell, *enough));
 }
 
-// How many windows are enough by the evaluation's rule, if the first `windows` tell, which are
-// there.
+// How many windows are enough by the evaluation's rule, if the first `windows` tell.
 std::optional<Index> CellEvaluator::EnoughWindows(std::size_t cell, Index windows,
                                                   const std::string& title) {
   const std::optional<CellPart> there = JoinParts(parts_.Read(work_.cells[cell].id), windows);
-  DAQ_CHECK(there, "steps are done one after another");
+  if (!there) return std::nullopt;
   const EvaluationInput& evaluation = work_.evaluations[work_.cells[cell].evaluation];
   return StopsAt(*evaluation.request.stop_when, evaluation.windows.count(), there->scores.losses,
                  FullPrecisionLosses(cell, windows, title),
@@ -105,6 +107,8 @@ std::vector<double> CellEvaluator::FullPrecisionLosses(std::size_t cell, Index w
     losses = FullPrecisionLossesThere(cell);
     // Its own shard may have finished the cell before the last of them was written.
     if (store_.IsDone(id)) parts_.Remove(id);
+    if (static_cast<Index>(losses.size()) < windows)
+      throw std::runtime_error("full precision's losses were removed while they were needed");
   }
   losses.resize(static_cast<std::size_t>(windows));
   return losses;
