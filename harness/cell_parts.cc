@@ -89,8 +89,12 @@ Json ParseCbor(const std::string& bytes) {
 CellPart FromJson(const Json& json) {
   CellPart part;
   part.range = {.first = CountOf(json.at("first")), .count = CountOf(json.at("windows"))};
-  for (const Json& tokens : json.at("scored_tokens"))
+  for (const Json& tokens : json.at("scored_tokens")) {
     part.scores.scored_tokens.push_back(CountOf(tokens));
+    // No window is as long, and sums over any number of them fit.
+    if (part.scores.scored_tokens.back() > Index{1} << 32U)
+      throw InputError("a number is too large");
+  }
   part.scores.losses = json.at("losses").get<std::vector<double>>();
   part.scores.token_losses = json.at("token_losses").get<std::vector<float>>();
   part.scores.token_kl = json.at("token_kl").get<std::vector<float>>();

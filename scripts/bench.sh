@@ -39,7 +39,8 @@ for name in "${names[@]}"; do
     python3 tests/bench/program/measure.py build/release/daq-bench "$folder/program.json"
     python3 tests/bench/program/plot_growth.py "$folder/program.json" "$folder/growth.svg"
   else
-    "build/release/${name}_bench" --benchmark_min_time=0.5 --benchmark_repetitions=3 --benchmark_out="$folder/$name.json" \
+    "build/release/${name}_bench" --benchmark_min_time=0.5 --benchmark_repetitions=3 \
+      --benchmark_enable_random_interleaving=true --benchmark_out="$folder/$name.json" \
       --benchmark_out_format=json
   fi
 done

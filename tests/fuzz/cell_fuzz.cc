@@ -52,9 +52,10 @@ FuzzTarget CellTarget() {
   return {.name = "cell",
           .run = ReadCell,
           .seeds = Cells(),
-          .words = {"\"done\"", "\"failed\"", "\"window_losses\": [", "\"calibration\": null",
-                    "\"layers\": []", "\"metrics\": {}", "\"windows\": 2", "\"perplexity\": ",
-                    "\"documents\": 3", "\"error\": \"x\",", "\"bits_per_weight\": null"}};
+          .words = {"\"done\"", "\"failed\"", "\"window_losses\": [", "\"window_indices\": [0, 1],",
+                    "\"calibration\": null", "\"layers\": []", "\"metrics\": {}", "\"windows\": 2",
+                    "\"perplexity\": ", "\"documents\": 3", "\"error\": \"x\",",
+                    "\"bits_per_weight\": null"}};
 }
 
 }  // namespace daq

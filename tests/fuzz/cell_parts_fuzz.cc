@@ -19,6 +19,7 @@ CellPart MakePart(Index first, Index count, bool token_metrics) {
   part.seconds = 1.5;
   part.peak_rss_bytes = 12345678;
   part.scores.losses.assign(static_cast<std::size_t>(count), 2.25);
+  part.scores.scored_tokens.assign(static_cast<std::size_t>(count), 2);
   if (!token_metrics) return part;
   part.scores.token_losses.assign(static_cast<std::size_t>(2 * count), 2.25F);
   part.scores.token_kl.assign(static_cast<std::size_t>(2 * count), 0.1F);

@@ -181,6 +181,11 @@ TEST_F(CellPartsTest, RefusesCountsThatAreNone) {
   json["scored_tokens"] = {2};  // not as many as there are losses of tokens
   EXPECT_NE(error_of(json).find("damaged (lengths do not agree)"), std::string::npos);
   json = good;
+  json["token_losses"] = json["token_kl"] = nlohmann::ordered_json::array();
+  EXPECT_EQ(error_of(json), "no error");
+  json["scored_tokens"] = {std::int64_t{1} << 40};
+  EXPECT_NE(error_of(json).find("damaged (a number is too large)"), std::string::npos);
+  json = good;
   json["top1_agreements"] = {1e300};
   EXPECT_NE(error_of(json).find("this part of a cell is damaged"), std::string::npos);
 }
