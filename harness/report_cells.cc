@@ -85,6 +85,22 @@ Json PublishedOf(const Row& row, const Manifest::Column& column, const Json& met
   return published;
 }
 
+// As it was computed; the long fields of its metric are left for the end.
+ReportCell CellOf(Json found, const Row& row, const Manifest::Column& column) {
+  ReportCell cell;
+  cell.failed = found.value("status", "") != "done";
+  if (!cell.failed) {
+    cell.metric = *found.at("metrics").begin();
+    for (const char* name : kOfEachWindow) cell.metric.erase(name);
+    cell.metric.erase("published");  // said by this program's table alone
+    if (Json published = PublishedOf(row, column, cell.metric); !published.empty())
+      cell.metric["published"] = std::move(published);
+    cell.series = std::make_shared<WindowSeries>(found);
+  }
+  cell.cell = std::move(found);
+  return cell;
+}
+
 }  // namespace
 
 std::string RowLabel(const Row& row) { return NamesOf(row).back(); }
@@ -296,21 +312,9 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
     for (const std::string& id : manifest.rows[row].cells) {
       std::optional<ReportCell>& cell = cells_[row].emplace_back();
       if (id.empty()) continue;
-      std::optional<Json> found = store.Read(id);
-      if (!found) continue;
-      cell.emplace();
-      cell->failed = found->value("status", "") != "done";
-      if (!cell->failed) {
-        cell->metric = *found->at("metrics").begin();
-        for (const char* name : kOfEachWindow) cell->metric.erase(name);  // they come last, below
-        cell->metric.erase("published");  // said by this program's table alone
-        const Manifest::Column& column = manifest.columns[cells_[row].size() - 1];
-        if (Json published = PublishedOf(manifest.rows[row], column, cell->metric);
-            !published.empty())
-          cell->metric["published"] = std::move(published);
-      }
-      cell->cell = std::move(*found);
-      if (!cell->failed) cell->series = std::make_shared<WindowSeries>(cell->cell);
+      if (std::optional<Json> found = store.Read(id))
+        cell =
+            CellOf(std::move(*found), manifest.rows[row], manifest.columns[cells_[row].size() - 1]);
     }
   }
   for (std::size_t column = 0; column < manifest.columns.size(); ++column) {

@@ -79,6 +79,7 @@ bool IsCut(const Workload& work, const Cell& cell) {
 
 Share ShareOfWindows(const Workload& work, const Shard& shard) {
   std::vector<Line::Thing> things;
+  things.reserve(work.cells.size());
   for (const Cell& cell : work.cells) {
     const Index pieces = IsCut(work, cell) ? AllWindows(work, cell).count : 1;
     things.push_back({pieces, EvaluationSeconds(work, cell) / static_cast<double>(pieces)});
@@ -96,11 +97,13 @@ Share ShareOfWindows(const Workload& work, const Shard& shard) {
 
 Share ShareOfArms(const Workload& work, RunStage stage, const Shard& shard) {
   std::vector<double> seconds;
+  seconds.reserve(work.arms.size());
   for (const Arm& arm : work.arms) seconds.push_back(QuantizeSeconds(work, arm));
   if (stage == RunStage::kAll) {
     for (const Cell& cell : work.cells) seconds[cell.arm] += EvaluationSeconds(work, cell);
   }
   std::vector<Line::Thing> things;
+  things.reserve(seconds.size());
   for (const double arm_seconds : seconds) {
     // An arm without work (full precision, when quantising) takes no place.
     things.push_back({arm_seconds > 0 ? 1 : 0, arm_seconds > 0 ? arm_seconds : 1});
