@@ -9,6 +9,7 @@
 #include <stdexcept>
 #include <vector>
 
+#include "base/blas_size.h"
 #include "base/error.h"
 #include "base/float_product.h"
 
@@ -24,11 +25,6 @@ extern "C" void dpstrf_(const char* uplo, const blasint* n, double* a, const bla
 
 namespace daq {
 namespace {
-
-blasint BlasSize(Index size) {
-  DAQ_CHECK(size >= 0 && size <= 0x7fffffff, "a BLAS dimension fits 32 bits");
-  return static_cast<blasint>(size);
-}
 
 // c = op(a) * b + beta * c, op(a) [m, k].
 void Gemm(CBLAS_TRANSPOSE transpose_a, Index m, Index k, double beta, const ConstMatrixViewD& a,

@@ -9,6 +9,7 @@
 #include <oneapi/dnnl/dnnl.hpp>
 #include <utility>
 
+#include "base/blas_size.h"
 #include "base/error.h"
 
 namespace daq {
@@ -105,8 +106,6 @@ bool HasGeneratedKernels() {
   static const bool has = ProductsOfThisThread().KernelName().starts_with("brg");
   return has;
 }
-
-blasint BlasSize(Index size) { return static_cast<blasint>(size); }
 
 void ComputeByBlas(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
                    MatrixView c) {

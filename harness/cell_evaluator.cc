@@ -8,7 +8,6 @@
 #include <stdexcept>
 
 #include "base/error.h"
-#include "harness/block_quantizer.h"
 #include "harness/estimate.h"
 #include "harness/host.h"
 #include "harness/stop_rule.h"
@@ -29,14 +28,6 @@ Index WindowsThere(const std::vector<CellPart>& parts, Index windows) {
 
 }  // namespace
 
-const Checkpoint& CellEvaluator::CheckpointOf(std::size_t cell) const {
-  return work_.models[work_.arms[work_.cells[cell].arm].model]->checkpoint;
-}
-
-const TokenWindows& CellEvaluator::WindowsOf(std::size_t cell) const {
-  return work_.evaluations[work_.cells[cell].evaluation].windows;
-}
-
 // Full precision is what others are compared with, on any of the windows.
 bool CellEvaluator::MayStop(std::size_t cell) const {
   const Cell& own = work_.cells[cell];
@@ -45,7 +36,7 @@ bool CellEvaluator::MayStop(std::size_t cell) const {
 
 std::optional<CellPart> CellEvaluator::Evaluate(std::size_t cell, const std::string& title) {
   const std::string& id = work_.cells[cell].id;
-  const Index windows = WindowsOf(cell).count();
+  const Index windows = work_.WindowsOf(work_.cells[cell]).count();
   const std::vector<WindowRange> missing = pending_.at(cell);
   if (MayStop(cell)) return EvaluateUntilEnough(cell, missing, title);
   const std::vector<WindowRange> all = {{.first = 0, .count = windows}};
@@ -57,32 +48,36 @@ std::optional<CellPart> CellEvaluator::Evaluate(std::size_t cell, const std::str
 
 // Step by step, looking before each whether those that are there are enough. What a run that was
 // killed left is looked at likewise, so this one stops where that would have. Another shard with
-// the same work may finish the cell meanwhile and remove its parts: then nothing is left to do.
+// the same work may finish the cell meanwhile: then nothing is left to do.
 std::optional<CellPart> CellEvaluator::EvaluateUntilEnough(std::size_t cell,
                                                            const std::vector<WindowRange>& missing,
                                                            const std::string& title) {
   const Cell& own = work_.cells[cell];
-  const TokenWindows& windows = WindowsOf(cell);
+  const TokenWindows& windows = work_.WindowsOf(own);
+  std::vector<CellPart> parts = parts_.Read(own.id);
   std::optional<Index> enough;
   for (const WindowRange& step : missing) {
     if (store_.IsDone(own.id)) return std::nullopt;
-    if (!enough) enough = EnoughWindows(cell, step.first, title);
+    if (!enough) enough = EnoughWindows(cell, parts, step.first, title);
     if (!enough) {
-      parts_.Write(own.id, EvaluateRange(cell, step, title));
+      parts.push_back(EvaluateRange(cell, step, title));
+      parts_.Write(own.id, parts.back());
     } else {
-      stage_.Skip(EvaluationWork(CheckpointOf(cell).config(), step.count, windows.window_tokens,
-                                 own.compared()));
+      stage_.Skip(EvaluationWork(work_.CheckpointOf(own).config(), step.count,
+                                 windows.window_tokens, own.compared()));
     }
   }
-  if (!enough) enough = EnoughWindows(cell, windows.count(), title);
+  if (!enough) enough = EnoughWindows(cell, parts, windows.count(), title);
   if (!enough) return std::nullopt;
-  return JoinParts(parts_.Read(own.id), InTextOrder(cell, *enough));
+  return JoinParts(parts, InTextOrder(cell, *enough));
 }
 
-// How many windows are enough by the evaluation's rule, if the first `windows` tell.
-std::optional<Index> CellEvaluator::EnoughWindows(std::size_t cell, Index windows,
+// How many windows are enough by the evaluation's rule, if the first `windows` tell; nothing too
+// where the parts lack some of them.
+std::optional<Index> CellEvaluator::EnoughWindows(std::size_t cell,
+                                                  const std::vector<CellPart>& parts, Index windows,
                                                   const std::string& title) {
-  const std::optional<CellPart> there = JoinParts(parts_.Read(work_.cells[cell].id), windows);
+  const std::optional<CellPart> there = JoinParts(parts, windows);
   if (!there) return std::nullopt;
   const EvaluationInput& evaluation = work_.evaluations[work_.cells[cell].evaluation];
   return StopsAt(*evaluation.request.stop_when, evaluation.windows.count(), there->scores.losses,
@@ -92,32 +87,33 @@ std::optional<Index> CellEvaluator::EnoughWindows(std::size_t cell, Index window
 
 // Of the first `windows` windows of a cell's evaluation, in its order. Where another shard has full
 // precision's cell and is not done with it, the windows that are missing are computed here.
-std::vector<double> CellEvaluator::FullPrecisionLosses(std::size_t cell, Index windows,
-                                                       const std::string& title) {
+std::span<const double> CellEvaluator::FullPrecisionLosses(std::size_t cell, Index windows,
+                                                           const std::string& title) {
   const std::string& id = work_.cells[cell].stops_against;
-  std::vector<double> losses = FullPrecisionLossesThere(cell);
-  if (const auto there = static_cast<Index>(losses.size()); there < windows) {
+  std::vector<double>& losses = full_precision_losses_[id];
+  const auto there = [&] { return static_cast<Index>(losses.size()); };
+  if (there() < windows) losses = FullPrecisionLossesThere(cell);
+  if (there() < windows) {
     const auto full_precision = std::find_if(work_.cells.begin(), work_.cells.end(),
                                              [&](const Cell& other) { return other.id == id; });
     DAQ_CHECK(full_precision != work_.cells.end(), "a config without it is refused");
-    for (const WindowRange& step : StopSteps({.first = there, .count = windows - there})) {
+    for (const WindowRange& step : StopSteps({.first = there(), .count = windows - there()})) {
       parts_.Write(id, EvaluateRange(static_cast<std::size_t>(full_precision - work_.cells.begin()),
                                      step, title + ", for full precision's losses,"));
     }
     losses = FullPrecisionLossesThere(cell);
     // Its own shard may have finished the cell before the last of them was written.
     if (store_.IsDone(id)) parts_.Remove(id);
-    if (static_cast<Index>(losses.size()) < windows)
+    if (there() < windows)
       throw std::runtime_error("full precision's losses were removed while they were needed");
   }
-  losses.resize(static_cast<std::size_t>(windows));
-  return losses;
+  return std::span(losses).first(static_cast<std::size_t>(windows));
 }
 
 // What is there of full precision's losses from the first window on.
 std::vector<double> CellEvaluator::FullPrecisionLossesThere(std::size_t cell) const {
   const std::string& id = work_.cells[cell].stops_against;
-  const Index windows = WindowsOf(cell).count();
+  const Index windows = work_.WindowsOf(work_.cells[cell]).count();
   if (!store_.IsDone(id)) {
     try {
       const std::vector<CellPart> parts = parts_.Read(id);
@@ -138,7 +134,7 @@ std::vector<Index> CellEvaluator::InTextOrder(std::size_t cell, Index windows) c
   std::vector<Index> first(static_cast<std::size_t>(windows));
   std::iota(first.begin(), first.end(), Index{0});
   if (work_.cells[cell].stops_against.empty()) return first;
-  const std::vector<Index> order = StopOrder(WindowsOf(cell).count());
+  const std::vector<Index> order = StopOrder(work_.WindowsOf(work_.cells[cell]).count());
   std::sort(first.begin(), first.end(), [&](Index a, Index b) {
     return order[static_cast<std::size_t>(a)] < order[static_cast<std::size_t>(b)];
   });
@@ -148,7 +144,7 @@ std::vector<Index> CellEvaluator::InTextOrder(std::size_t cell, Index windows) c
 CellPart CellEvaluator::EvaluateRange(std::size_t cell, const WindowRange& range,
                                       const std::string& title) {
   const Cell& own = work_.cells[cell];
-  const TokenWindows& windows = WindowsOf(cell);
+  const TokenWindows& windows = work_.WindowsOf(work_.cells[cell]);
   const std::string suffix = SuffixOf(range, windows.count());
   stage_.progress->Start(suffix.empty()
                              ? title
@@ -160,7 +156,7 @@ CellPart CellEvaluator::EvaluateRange(std::size_t cell, const WindowRange& range
   if (with_reference) references_.insert(reference);
   CellPart part;
   part.range = range;
-  part.scores = EvaluateWindows(CheckpointOf(cell),
+  part.scores = EvaluateWindows(work_.CheckpointOf(work_.cells[cell]),
                                 suffix.empty() ? windows : windows.Part(range.first, range.count),
                                 BlocksOf(cell), own.id + suffix, stage_, reference);
   part.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - started).count();
@@ -170,7 +166,7 @@ CellPart CellEvaluator::EvaluateRange(std::size_t cell, const WindowRange& range
 
 BlockSource CellEvaluator::BlocksOf(std::size_t cell) const {
   const Arm& arm = work_.arms[work_.cells[cell].arm];
-  const Checkpoint& checkpoint = CheckpointOf(cell);
+  const Checkpoint& checkpoint = work_.CheckpointOf(work_.cells[cell]);
   if (arm.recipe.full_precision) return FullPrecisionBlocks(checkpoint, stage_.pool);
   const QuantizedStore store(stage_.work_folder / arm.id);
   return [&checkpoint, store, this](Index block, BlockWeights* weights) {
@@ -195,7 +191,7 @@ void CellEvaluator::RemoveReferences(bool all) const {
   for (std::size_t cell = 0; all && cell < work_.cells.size(); ++cell) {
     const Cell& own = work_.cells[cell];
     if (!own.compared()) continue;
-    const Index windows = WindowsOf(cell).count();
+    const Index windows = work_.WindowsOf(work_.cells[cell]).count();
     const WindowRange whole{.first = 0, .count = windows};
     references.insert(own.reference);
     if (own.stops_against.empty()) continue;

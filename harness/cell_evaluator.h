@@ -1,7 +1,9 @@
 #pragma once
 #include <filesystem>
+#include <map>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -38,15 +40,14 @@ class CellEvaluator {
   void RemoveReferences(bool all) const;
 
  private:
-  const Checkpoint& CheckpointOf(std::size_t cell) const;
-  const TokenWindows& WindowsOf(std::size_t cell) const;
   bool MayStop(std::size_t cell) const;
   std::optional<CellPart> EvaluateUntilEnough(std::size_t cell,
                                               const std::vector<WindowRange>& missing,
                                               const std::string& title);
-  std::optional<Index> EnoughWindows(std::size_t cell, Index windows, const std::string& title);
-  std::vector<double> FullPrecisionLosses(std::size_t cell, Index windows,
-                                          const std::string& title);
+  std::optional<Index> EnoughWindows(std::size_t cell, const std::vector<CellPart>& parts,
+                                     Index windows, const std::string& title);
+  std::span<const double> FullPrecisionLosses(std::size_t cell, Index windows,
+                                              const std::string& title);
   std::vector<double> FullPrecisionLossesThere(std::size_t cell) const;
   std::vector<Index> InTextOrder(std::size_t cell, Index windows) const;
   CellPart EvaluateRange(std::size_t cell, const WindowRange& range, const std::string& title);
@@ -59,6 +60,8 @@ class CellEvaluator {
   CellStore store_;
   CellParts parts_;
   std::set<std::string> references_;  // full-precision passes whose states were kept
+  // By full precision's cell: the losses of its first windows, as far as they were needed.
+  std::map<std::string, std::vector<double>> full_precision_losses_;
 };
 
 }  // namespace daq

@@ -20,6 +20,9 @@ bool IsNumberOrNull(const Json& value) { return value.is_number() || value.is_nu
 bool IsCount(const Json& value) {
   return value.is_number_unsigned() && value.get<std::uint64_t>() <= std::uint64_t{1} << 62U;
 }
+bool AreCounts(const Json& list, std::size_t size) {
+  return list.is_array() && list.size() == size && std::all_of(list.begin(), list.end(), IsCount);
+}
 bool IsCountOrNull(const Json& value) { return IsCount(value) || value.is_null(); }
 bool IsObjectOrNull(const Json& value) { return value.is_object() || value.is_null(); }
 
@@ -99,15 +102,12 @@ std::string MetricProblem(const Json& cell) {
     const auto not_after = [](const Json& a, const Json& b) {
       return b.get<std::uint64_t>() <= a.get<std::uint64_t>();
     };
-    if (!indices.is_array() || indices.size() != losses.size() ||
-        !std::all_of(indices.begin(), indices.end(), IsCount) ||
+    if (!AreCounts(indices, losses.size()) ||
         std::adjacent_find(indices.begin(), indices.end(), not_after) != indices.end())
       return "metrics.window_indices is not one number for each of its windows, increasing";
   }
   if (metric.contains("window_tokens_scored")) {
-    const Json& scored = metric.at("window_tokens_scored");
-    if (!scored.is_array() || scored.size() != losses.size() ||
-        !std::all_of(scored.begin(), scored.end(), IsCount))
+    if (!AreCounts(metric.at("window_tokens_scored"), losses.size()))
       return "metrics.window_tokens_scored is not one count for each of its windows";
   }
   return Problem(metric, kOptional, "metrics.", /*optional=*/true);

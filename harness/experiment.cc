@@ -114,10 +114,10 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   if (const std::optional<YamlValue> value = map.Find("calibration")) {
     calibration = ReadCalibration(*value, folder);
   }
-  point.evaluations = ReadEvaluations(
-      map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]"), folder);
+  const YamlValue evaluate = map.Get("evaluate", "a list of evaluations such as [gptq-wikitext2]");
+  point.evaluations = ReadEvaluations(evaluate, folder);
   point.recipes = ReadRecipes(&map, calibration, folder);
-  CheckStopRules(map.Get("evaluate", ""), point);
+  CheckStopRules(evaluate, point);
   if (const std::optional<YamlValue> value = map.Find("held_out")) {
     point.held_out = ReadHeldOut(*value, folder);
   }

@@ -19,14 +19,6 @@ bool IsQuantized(const Workload& work, const Arm& arm, const std::filesystem::pa
       .HasAllBlocks(work.models[arm.model]->checkpoint.config().num_layers);
 }
 
-const ModelConfig& ConfigOf(const Workload& work, const Cell& cell) {
-  return work.models[work.arms[cell.arm].model]->checkpoint.config();
-}
-
-const TokenWindows& WindowsOf(const Workload& work, const Cell& cell) {
-  return work.evaluations[cell.evaluation].windows;
-}
-
 Index CountOf(const std::vector<WindowRange>& ranges) {
   return std::accumulate(ranges.begin(), ranges.end(), Index{0},
                          [](Index sum, const WindowRange& range) { return sum + range.count; });
@@ -48,8 +40,8 @@ class EvaluationForecast {
       : work_(work), threads_(threads), budget_(memory_budget_bytes) {}
 
   void Add(const Cell& cell, Index windows, Forecast* forecast) {
-    const ModelConfig& config = ConfigOf(work_, cell);
-    const Index tokens = WindowsOf(work_, cell).window_tokens;
+    const ModelConfig& config = work_.CheckpointOf(cell).config();
+    const Index tokens = work_.WindowsOf(cell).window_tokens;
     forecast->work += EvaluationWork(config, windows, tokens, cell.compared());
     AddMemory(EvaluationMemory(config, windows, tokens, threads_, cell.compared()), forecast);
     evaluated_.insert(cell.id);
@@ -58,8 +50,8 @@ class EvaluationForecast {
 
   void AddReferences(Forecast* forecast) const {
     for (const auto& [id, reference] : references_) {
-      const ModelConfig& config = ConfigOf(work_, *reference.cell);
-      const Index tokens = WindowsOf(work_, *reference.cell).window_tokens;
+      const ModelConfig& config = work_.CheckpointOf(*reference.cell).config();
+      const Index tokens = work_.WindowsOf(*reference.cell).window_tokens;
       forecast->scratch_bytes += HiddenStates::Bytes(reference.windows, tokens, config.hidden_size);
       if (!evaluated_.contains(id))
         forecast->work += BlocksWork(config, config.num_layers, reference.windows, tokens);
@@ -105,7 +97,7 @@ PendingCells FindPending(const Workload& work, const Share& share,
     }
     const std::vector<CellPart> there = parts.Read(cell.id);
     std::vector<WindowRange> missing = MissingWindows(there, range);
-    const WindowRange all{.first = 0, .count = WindowsOf(work, cell).count()};
+    const WindowRange all{.first = 0, .count = work.WindowsOf(cell).count()};
     if (!missing.empty() || MissingWindows(there, all).empty())
       pending.emplace(index, cell.stops_against.empty() ? std::move(missing) : InSteps(missing));
   }

@@ -130,7 +130,6 @@ class ReportCells::Comparison {
 
     bool full_precision() const { return row->full_precision; }
     const WindowSeries& series() const { return *cell->series; }
-    const std::vector<Index>& windows() const { return series().windows(); }
     const WindowSeries::Sample& On(const std::vector<Index>& windows) const {
       return series().On(windows);
     }
@@ -236,29 +235,30 @@ class ReportCells::Comparison {
     double reduction = std::nan("");
     Interval interval;
     const Entry* best = nullptr;
-    if (fp_ != nullptr && !entry.full_precision() && !IsBaseline(entry)) {
+    std::vector<const Entry*> baselines;
+    if (fp_ != nullptr && !entry.full_precision() && !IsBaseline(entry))
+      baselines = BaselinesOf(entry);
+    if (!baselines.empty()) {
       const WindowSeries* shortest = &entry.series();
-      for (const Entry* baseline : BaselinesOf(entry)) {
+      for (const Entry* baseline : baselines) {
         if (baseline->series().count() < shortest->count()) shortest = &baseline->series();
       }
       const std::vector<Index>& common = CommonWindows(*shortest, fp_->series());
-      for (const Entry* baseline : BaselinesOf(entry)) {
-        if (best == nullptr || baseline->On(common).perplexity < best->On(common).perplexity)
-          best = baseline;
-      }
-      if (best != nullptr) {
-        const WindowSeries::Sample& own = entry.On(common);
-        const WindowSeries::Sample& baseline = best->On(common);
-        const WindowSeries::Sample& fp = fp_->On(common);
-        reduction = Reduction(own.perplexity, baseline.perplexity, fp.perplexity);
-        std::vector<double> draws;
-        for (std::size_t draw = 0; draw < own.draws.size(); ++draw)
-          draws.push_back(Reduction(own.draws[draw], baseline.draws[draw], fp.draws[draw]));
-        const bool defined = std::isfinite(reduction) &&
-                             std::all_of(draws.begin(), draws.end(),
-                                         [](double value) { return std::isfinite(value); });
-        if (defined) interval = PercentileInterval(std::move(draws));
-      }
+      best = *std::min_element(baselines.begin(), baselines.end(),
+                               [&](const Entry* a, const Entry* b) {
+                                 return a->On(common).perplexity < b->On(common).perplexity;
+                               });
+      const WindowSeries::Sample& own = entry.On(common);
+      const WindowSeries::Sample& baseline = best->On(common);
+      const WindowSeries::Sample& fp = fp_->On(common);
+      reduction = Reduction(own.perplexity, baseline.perplexity, fp.perplexity);
+      std::vector<double> draws;
+      for (std::size_t draw = 0; draw < own.draws.size(); ++draw)
+        draws.push_back(Reduction(own.draws[draw], baseline.draws[draw], fp.draws[draw]));
+      const bool defined = std::isfinite(reduction) &&
+                           std::all_of(draws.begin(), draws.end(),
+                                       [](double value) { return std::isfinite(value); });
+      if (defined) interval = PercentileInterval(std::move(draws));
     }
     Json& metric = entry.cell->metric;
     Set(&metric, "loss_reduction", reduction, interval);

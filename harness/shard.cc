@@ -19,10 +19,9 @@ namespace {
 constexpr MachineRates kNominalRates = {.products = 1e11, .core_seconds = 1};
 
 double EvaluationSeconds(const Workload& work, const Cell& cell) {
-  const TokenWindows& windows = work.evaluations[cell.evaluation].windows;
-  return kNominalRates.Seconds(
-      EvaluationWork(work.models[work.arms[cell.arm].model]->checkpoint.config(), windows.count(),
-                     windows.window_tokens, cell.compared()));
+  const TokenWindows& windows = work.WindowsOf(cell);
+  return kNominalRates.Seconds(EvaluationWork(work.CheckpointOf(cell).config(), windows.count(),
+                                              windows.window_tokens, cell.compared()));
 }
 
 double QuantizeSeconds(const Workload& work, const Arm& arm) {
@@ -69,19 +68,17 @@ class Line {
 };
 
 WindowRange AllWindows(const Workload& work, const Cell& cell) {
-  return {.first = 0, .count = work.evaluations[cell.evaluation].windows.count()};
+  return {.first = 0, .count = work.WindowsOf(cell).count()};
 }
 
 // Whether shards may take some of a cell's windows each.
-bool IsCut(const Workload& work, const Cell& cell) {
-  return !work.evaluations[cell.evaluation].request.stop_when;
-}
+bool IsCut(const Cell& cell) { return cell.stops_against.empty(); }
 
 Share ShareOfWindows(const Workload& work, const Shard& shard) {
   std::vector<Line::Thing> things;
   things.reserve(work.cells.size());
   for (const Cell& cell : work.cells) {
-    const Index pieces = IsCut(work, cell) ? AllWindows(work, cell).count : 1;
+    const Index pieces = IsCut(cell) ? AllWindows(work, cell).count : 1;
     things.push_back({pieces, EvaluationSeconds(work, cell) / static_cast<double>(pieces)});
   }
   const Line line(std::move(things));
@@ -89,8 +86,7 @@ Share ShareOfWindows(const Workload& work, const Shard& shard) {
   for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
     const WindowRange range = line.PiecesOf(cell, shard);
     if (range.count == 0) continue;
-    share.cells.emplace(cell,
-                        IsCut(work, work.cells[cell]) ? range : AllWindows(work, work.cells[cell]));
+    share.cells.emplace(cell, IsCut(work.cells[cell]) ? range : AllWindows(work, work.cells[cell]));
   }
   return share;
 }

@@ -80,6 +80,14 @@ struct Workload {
   std::vector<Place> places;          // of the whole table
   std::vector<std::string> problems;  // inputs that are missing or wrong, one message each
   std::vector<std::string> warnings;  // what a user should know, though the numbers are as defined
+
+  // A cell's model, and the text that it is evaluated on.
+  const Checkpoint& CheckpointOf(const Cell& cell) const {
+    return models[arms[cell.arm].model]->checkpoint;
+  }
+  const TokenWindows& WindowsOf(const Cell& cell) const {
+    return evaluations[cell.evaluation].windows;
+  }
 };
 
 // Where inputs are looked for and what is remembered about them.

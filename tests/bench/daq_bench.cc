@@ -43,57 +43,66 @@ Problem MakeProblem(const benchmark::State& state) {
           .format = {.codebook = BuiltIn("nf4", false), .group_size = state.range(1)}};
 }
 
+// A layer with everything that its search reads.
+struct SearchBench {
+  explicit SearchBench(const benchmark::State& state) : problem(MakeProblem(state)) {}
+
+  // `search_rows`: 0 is the exact search.
+  std::vector<DaqGroup> Solve(Index search_rows) const {
+    DaqOptions options = ReadDaqOptions(DefaultSettings(DaqSettings()));
+    options.search_rows = search_rows;
+    return SolveDaq(pieces, problem.format, layer, options, &factors);
+  }
+
+  // What a point of a row's first group really loses.
+  double Loss(Index row, const GridPoint& point) const {
+    const MatrixF inputs = problem.inputs.leftCols(pieces.length());
+    return DenseSignSearch(inputs, pieces.Weights(row, 0), problem.format).Loss(point);
+  }
+
+  Problem problem;
+  ThreadPool pool{1};
+  LayerStatistics statistics{problem.inputs, &pool};
+  LayerContext layer{.name = "bench", .statistics = &statistics, .pool = &pool};
+  GroupPieces pieces{problem.weight, problem.format, layer};
+  GroupFactors factors{statistics, problem.weight.cols(), {}, pieces.length(), &pool};
+};
+
+benchmark::Counter SecondsPerGroup(const GroupPieces& pieces) {
+  return {static_cast<double>(pieces.count()),
+          benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert};
+}
+
 // state.range: in_features, group size (0: by channel).
 void BM_Search(benchmark::State& state) {
-  const Problem problem = MakeProblem(state);
-  ThreadPool pool(1);
-  const LayerStatistics statistics(problem.inputs, &pool);
-  const LayerContext layer{.name = "bench", .statistics = &statistics, .pool = &pool};
-  const GroupPieces pieces(problem.weight, problem.format, layer);
-  const GroupFactors factors(statistics, problem.weight.cols(), {}, pieces.length(), &pool);
-  const DaqOptions options = ReadDaqOptions(DefaultSettings(DaqSettings()));
-  std::vector<DaqGroup> groups = SolveDaq(pieces, problem.format, layer, options, &factors);
-  const MatrixF inputs = problem.inputs.leftCols(pieces.length());
-  const DenseSignSearch dense(inputs, pieces.Weights(0, 0), problem.format);
-  const double loss = dense.Loss(groups[0].point);
+  const SearchBench bench(state);
+  const std::vector<DaqGroup> groups = bench.Solve(0);
+  const double loss = bench.Loss(0, groups[0].point);
   if (std::abs(loss - groups[0].loss_end) > 1e-9 * loss) state.SkipWithError("another loss");
   for (auto _ : state) {
-    benchmark::DoNotOptimize(SolveDaq(pieces, problem.format, layer, options, &factors));
+    benchmark::DoNotOptimize(bench.Solve(0));
   }
-  state.counters["seconds_per_group"] = benchmark::Counter(
-      static_cast<double>(pieces.count()),
-      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["seconds_per_group"] = SecondsPerGroup(bench.pieces);
   double half_steps = 0;
   for (const DaqGroup& group : groups) half_steps += static_cast<double>(group.search.half_steps);
-  state.counters["half_steps"] = half_steps / static_cast<double>(pieces.count());
+  state.counters["half_steps"] = half_steps / static_cast<double>(bench.pieces.count());
 }
 
 // The same by search_rows 64: `loss_ratio` is what its points really lose, in parts of what the
 // exact search's do.
 void BM_QuickSearch(benchmark::State& state) {
-  const Problem problem = MakeProblem(state);
-  ThreadPool pool(1);
-  const LayerStatistics statistics(problem.inputs, &pool);
-  const LayerContext layer{.name = "bench", .statistics = &statistics, .pool = &pool};
-  const GroupPieces pieces(problem.weight, problem.format, layer);
-  const GroupFactors factors(statistics, problem.weight.cols(), {}, pieces.length(), &pool);
-  DaqOptions options = ReadDaqOptions(DefaultSettings(DaqSettings()));
-  const std::vector<DaqGroup> exact = SolveDaq(pieces, problem.format, layer, options, &factors);
-  options.search_rows = 64;
+  const SearchBench bench(state);
+  const std::vector<DaqGroup> exact = bench.Solve(0);
   std::vector<DaqGroup> quick;
-  for (auto _ : state) quick = SolveDaq(pieces, problem.format, layer, options, &factors);
+  for (auto _ : state) quick = bench.Solve(64);
   double exact_loss = 0;
   double quick_loss = 0;
-  for (Index row = 0; row < pieces.rows(); ++row) {
-    const MatrixF inputs = problem.inputs.leftCols(pieces.length());
-    const DenseSignSearch dense(inputs, pieces.Weights(row, 0), problem.format);
-    exact_loss += dense.Loss(exact[pieces.At(row, 0)].point);
-    quick_loss += dense.Loss(quick[pieces.At(row, 0)].point);
+  for (Index row = 0; row < bench.pieces.rows(); ++row) {
+    exact_loss += bench.Loss(row, exact[bench.pieces.At(row, 0)].point);
+    quick_loss += bench.Loss(row, quick[bench.pieces.At(row, 0)].point);
   }
   state.counters["loss_ratio"] = quick_loss / exact_loss;
-  state.counters["seconds_per_group"] = benchmark::Counter(
-      static_cast<double>(pieces.count()),
-      benchmark::Counter::kIsIterationInvariantRate | benchmark::Counter::kInvert);
+  state.counters["seconds_per_group"] = SecondsPerGroup(bench.pieces);
 }
 
 // daq_plus with its default settings, DAQ's own search included.

@@ -44,6 +44,17 @@ class ProgramTest : public testing::Test {
     return RunProgram(arguments, kill_after_ms);
   }
 
+  // Kills runs after ever longer times, `step_ms` more each, until one lives to its end, so that
+  // every kill falls into another moment of the work; adds their number to `kills`.
+  // run(kill_after_ms) is a run.
+  template <typename KilledRun>
+  static void KillUntilDone(int step_ms, const KilledRun& run, int* kills) {
+    for (int milliseconds = 1; run(milliseconds).exit_code != 0; milliseconds += step_ms) {
+      ASSERT_LT(milliseconds, 60000);
+      ++*kills;
+    }
+  }
+
   std::string config() const { return (folder_.path() / "test.yaml").string(); }
 
   // File name to content of every finished cell.

@@ -129,12 +129,13 @@ recipes: [{method: rtn, format: nf4}]
 TEST_F(ProgramTest, KilledRunsWithTokenMetricsGiveTheSameNumbers) {
   WriteConfig(kTokenMetricsConfig);
   ASSERT_EQ(Run({config(), "--threads", "2"}, "undisturbed").exit_code, 0);
-  ProgramResult run;
   int kills = 0;
-  for (int milliseconds = 1; run.exit_code != 0; milliseconds += 3, ++kills) {
-    ASSERT_LT(milliseconds, 60000);
-    run = Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
-  }
+  KillUntilDone(
+      3,
+      [&](int milliseconds) {
+        return Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
+      },
+      &kills);
   EXPECT_GE(kills, 3);
   EXPECT_EQ(Metrics(), Metrics("undisturbed"));
 }

@@ -108,11 +108,8 @@ TEST_F(ShardProgramTest, KilledShardsGoOnAndARunOfEverythingTakesTheirParts) {
   for (const char* stage : {"quantize", "evaluate"}) {
     for (const char* shard : {"1/3", "2/3", "3/3"}) {
       if (std::string(stage) == "evaluate" && std::string(shard) == "2/3") continue;
-      ProgramResult run;
-      for (int milliseconds = 1; run.exit_code != 0; milliseconds += 4, ++kills) {
-        ASSERT_LT(milliseconds, 60000);
-        run = Shard(shard, stage, milliseconds);
-      }
+      KillUntilDone(
+          4, [&](int milliseconds) { return Shard(shard, stage, milliseconds); }, &kills);
     }
   }
   EXPECT_GE(kills, 10);

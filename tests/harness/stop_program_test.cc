@@ -135,12 +135,13 @@ TEST_F(StopProgramTest, StopsWhereThePairedErrorIsSmallEnough) {
 
 TEST_F(StopProgramTest, KilledRunsStopAtTheSameWindows) {
   ASSERT_EQ(Run({config()}, "undisturbed").exit_code, 0);
-  ProgramResult run;
   int kills = 0;
-  for (int milliseconds = 1; run.exit_code != 0; milliseconds += 4, ++kills) {
-    ASSERT_LT(milliseconds, 60000);
-    run = Run({config(), "--threads", "1", "--save-seconds", "0"}, "results", milliseconds);
-  }
+  KillUntilDone(
+      4,
+      [&](int milliseconds) {
+        return Run({config(), "--threads", "1", "--save-seconds", "0"}, "results", milliseconds);
+      },
+      &kills);
   EXPECT_GE(kills, 3);
   EXPECT_EQ(Metrics(), Metrics("undisturbed"));
   EXPECT_TRUE(std::filesystem::is_empty(folder_.path() / "results/test/work"));
