@@ -11,7 +11,6 @@
 
 #include "base/blas_size.h"
 #include "base/error.h"
-#include "base/float_product.h"
 
 // LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last ones are the lengths of
 // the character arguments, as Fortran compilers pass them.
@@ -45,36 +44,26 @@ void Trsm(CBLAS_TRANSPOSE transpose, const ConstMatrixViewD& r, MatrixViewD b) {
               BlasSize(b.outerStride()));
 }
 
-// Small integers, so that a float product is exact and one wrong term shows.
-float Pattern(Index row, Index col) {
-  return static_cast<float>((row * 7 + col * 13 + row * col) % 17 - 8);
+// Small integers, so that a product is exact and one wrong term shows.
+double Pattern(Index row, Index col) {
+  return static_cast<double>((row * 7 + col * 13 + row * col) % 17 - 8);
 }
 
 void CheckShape(Index m, Index n, Index k) {
-  const MatrixF a = MatrixF::NullaryExpr(m, k, [](Index r, Index c) { return Pattern(r, c); });
-  const MatrixF b = MatrixF::NullaryExpr(n, k, [](Index r, Index c) { return Pattern(c + 3, r); });
-  MatrixF c_transposed = MatrixF::Constant(m, n, std::nanf(""));
-  MatrixF c_plain = c_transposed;
-  MultiplyTransposed(a, b, c_transposed);
-  Multiply(a, MatrixF(b.transpose()), c_plain);
-  const MatrixD b_transposed = b.transpose().cast<double>();
-  MatrixD c_double = MatrixD::Constant(m, n, std::nan(""));
-  Multiply(a.cast<double>(), b_transposed, c_double);
-  MatrixD c_added = MatrixD::Zero(m, n);
-  AddTransposedProduct(a.transpose().cast<double>(), b_transposed, c_added);
-  MatrixF c_subtracted = MatrixF::Zero(m, n);
-  SubtractProduct(a, MatrixF(b.transpose()), c_subtracted);
-  MatrixD d_subtracted = MatrixD::Zero(m, n);
-  SubtractProductTransposed(a.cast<double>(), b.cast<double>(), d_subtracted);
+  const MatrixD a = MatrixD::NullaryExpr(m, k, [](Index r, Index c) { return Pattern(r, c); });
+  const MatrixD b = MatrixD::NullaryExpr(n, k, [](Index r, Index c) { return Pattern(c + 3, r); });
+  const MatrixD b_transposed = b.transpose();
+  MatrixD product = MatrixD::Constant(m, n, std::nan(""));
+  Multiply(a, b_transposed, product);
+  MatrixD added = MatrixD::Zero(m, n);
+  AddTransposedProduct(MatrixD(a.transpose()), b_transposed, added);
+  MatrixD subtracted = MatrixD::Zero(m, n);
+  SubtractProductTransposed(a, b, subtracted);
   for (Index row = 0; row < m; ++row) {
     for (Index col = 0; col < n; ++col) {
       double expected = 0;
-      for (Index i = 0; i < k; ++i)
-        expected += static_cast<double>(a(row, i)) * static_cast<double>(b(col, i));
-      for (const double found :
-           {static_cast<double>(c_transposed(row, col)), static_cast<double>(c_plain(row, col)),
-            c_double(row, col), c_added(row, col), -static_cast<double>(c_subtracted(row, col)),
-            -d_subtracted(row, col)}) {
+      for (Index i = 0; i < k; ++i) expected += a(row, i) * b(col, i);
+      for (const double found : {product(row, col), added(row, col), -subtracted(row, col)}) {
         if (found == expected) continue;
         throw std::runtime_error(fmt::format(
             "{} computes wrong products on this processor: element ({}, {}) of a {} x {} x {} "
@@ -91,11 +80,10 @@ void CheckShape(Index m, Index n, Index k) {
 void CheckDivision(Index m, Index n) {
   MatrixD r = MatrixD::Identity(n, n);
   for (Index row = 0; row < n; ++row) {
-    for (Index col = row + 1; col < std::min(n, row + 3); ++col)
-      r(row, col) = static_cast<double>(Pattern(row, col));
+    for (Index col = row + 1; col < std::min(n, row + 3); ++col) r(row, col) = Pattern(row, col);
   }
   const MatrixD b =
-      MatrixD::NullaryExpr(m, n, [](Index row, Index col) { return double{Pattern(row, col)}; });
+      MatrixD::NullaryExpr(m, n, [](Index row, Index col) { return Pattern(row, col); });
   MatrixD plain(m, n);
   Multiply(b, r, plain);
   DivideByUpper(r, plain);
@@ -125,20 +113,7 @@ void SetUpBlas() {
 }
 
 std::string BlasDescription() {
-  return fmt::format("{} core {}; {}", openblas_get_config(), openblas_get_corename(),
-                     FloatProductDescription());
-}
-
-void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  ComputeProduct(FloatProduct::kTransposed, a, b, c);
-}
-
-void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  ComputeProduct(FloatProduct::kPlain, a, b, c);
-}
-
-void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
-  ComputeProduct(FloatProduct::kSubtracted, a, b, c);
+  return fmt::format("{} core {}", openblas_get_config(), openblas_get_corename());
 }
 
 void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c) {

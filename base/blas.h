@@ -15,17 +15,8 @@ void SetUpBlas();
 // "OpenBLAS 0.3.21 ... Zen": what computed a result, for its provenance.
 std::string BlasDescription();
 
-// c = a * b^T: a [m, k], b [n, k], c [m, n]. The product of every linear layer (x W^T).
-void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
-
-// c = a * b: a [m, k], b [k, n], c [m, n].
-void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
-
 // c = a * b in double: a [m, k], b [k, n], c [m, n].
 void Multiply(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);
-
-// c -= a * b: a [m, k], b [k, n], c [m, n].
-void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c);
 
 // c += a^T * b in double: a [k, m], b [k, n], c [m, n]. Tiles of Gram matrices.
 void AddTransposedProduct(const ConstMatrixViewD& a, const ConstMatrixViewD& b, MatrixViewD c);

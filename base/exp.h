@@ -3,6 +3,8 @@
 #include <bit>
 #include <cstdint>
 
+#include "base/multiply_add.h"
+
 namespace daq {
 
 // e^x in float32 for x <= 88, relative error below 2 ulp (a test sweeps all exponents); 0 for x <
@@ -19,17 +21,17 @@ inline float Exp(float x) {
   // Adding and subtracting 1.5 * 2^23 rounds to the nearest integer; its low bits hold that
   // integer.
   constexpr float kRound = 12582912.0F;
-  const float shifted = clamped * 1.44269504088896341F + kRound;
+  const float shifted = MultiplyAdd(clamped, 1.44269504088896341F, kRound);
   const float n = shifted - kRound;
-  float r = clamped - n * 0.693359375F;
-  r = r - n * -2.12194440e-4F;
+  float r = MultiplyAdd(n, -0.693359375F, clamped);
+  r = MultiplyAdd(n, 2.12194440e-4F, r);
   float p = 1.9875691500e-4F;
-  p = p * r + 1.3981999507e-3F;
-  p = p * r + 8.3334519073e-3F;
-  p = p * r + 4.1665795894e-2F;
-  p = p * r + 1.6666665459e-1F;
-  p = p * r + 5.0000001201e-1F;
-  p = p * r * r + r + 1.0F;
+  p = MultiplyAdd(p, r, 1.3981999507e-3F);
+  p = MultiplyAdd(p, r, 8.3334519073e-3F);
+  p = MultiplyAdd(p, r, 4.1665795894e-2F);
+  p = MultiplyAdd(p, r, 1.6666665459e-1F);
+  p = MultiplyAdd(p, r, 5.0000001201e-1F);
+  p = MultiplyAdd(p * r, r, r) + 1.0F;
   const auto exponent =
       (std::bit_cast<std::int32_t>(shifted) - std::bit_cast<std::int32_t>(kRound)) * (1 << 23);
   const float result = std::bit_cast<float>(std::bit_cast<std::int32_t>(p) + exponent);

@@ -1,149 +1,193 @@
 #include "base/float_product.h"
 
-#include <cblas.h>
-#include <fmt/format.h>
-#include <omp.h>
-
+#include <algorithm>
 #include <array>
-#include <map>
-#include <oneapi/dnnl/dnnl.hpp>
+#include <cstddef>
 #include <utility>
 
-#include "base/blas_size.h"
 #include "base/error.h"
 
 namespace daq {
 namespace {
 
-using dnnl::memory;
+constexpr std::size_t kLaneBytes = sizeof(float) * static_cast<std::size_t>(kFloatLanes);
+using Lanes = float __attribute__((vector_size(kLaneBytes)));
+using UnalignedLanes = float __attribute__((vector_size(kLaneBytes), aligned(4), may_alias));
+constexpr Index kPanelLanes = kPanelColumns / kFloatLanes;
 
-memory::desc RowMajor(Index rows, Index cols, Index stride) {
-  return {{rows, cols}, memory::data_type::f32, memory::dims{stride, 1}};
+// Rows of c whose sums for one panel fill the registers: 12 of 16 with AVX2, 24 of 32 with AVX-512.
+constexpr Index kKernelRows = kFloatLanes == 16 ? 12 : 6;
+
+// The sums of a block of terms stay in registers; a larger one would let a panel of b fall out of
+// the L2 cache.
+constexpr Index kDepthBlock = 768;
+
+// Rows of a that are multiplied with one panel after the other, so that they stay in cache.
+constexpr Index kRowBlock = 24;
+static_assert(kRowBlock % kKernelRows == 0);
+
+// Columns of b that are packed at a time.
+constexpr Index kColumnBlock = 1024;
+
+// Terms of each block but the last of a product of `depth` terms: blocks of about the same size.
+// It must depend on nothing else, because it decides how an element is rounded.
+Index DepthBlock(Index depth) {
+  const Index blocks = (depth + kDepthBlock - 1) / kDepthBlock;
+  const Index terms = (depth + blocks - 1) / blocks;
+  return (terms + 7) / 8 * 8;
 }
 
-// b^T of a row-major b.
-memory::desc Transposed(Index rows, Index cols, Index stride) {
-  return {{cols, rows}, memory::data_type::f32, memory::dims{1, stride}};
+const UnalignedLanes& LanesAt(const float* numbers) {
+  return *reinterpret_cast<const UnalignedLanes*>(numbers);
 }
+UnalignedLanes& LanesAt(float* numbers) { return *reinterpret_cast<UnalignedLanes*>(numbers); }
 
-// With m, n, k and the strides of a, b, c.
-using Shape = std::pair<FloatProduct, std::array<Index, 6>>;
-
-// One thread's products. oneDNN shares scratch memory between the products of a thread, so they
-// are made in the thread that runs them.
-class Products {
- public:
-  Products() : engine_(dnnl::engine::kind::cpu, 0), stream_(engine_) {
-    omp_set_num_threads(1);  // of this thread: daq-bench shares out work itself
+// kRows rows of a by one panel of b, `depth` terms.
+template <Index kRows>
+void MultiplyPanel(const float* a, Index a_stride, const float* panel, Index depth, ProductUse use,
+                   float* c, Index c_stride) {
+  // What c holds is read or overwritten only at the end: time to fetch it.
+  for (Index row = 0; row < kRows; ++row) {
+    __builtin_prefetch(c + row * c_stride, 1);
+    __builtin_prefetch(c + row * c_stride + kPanelColumns - 1, 1);
   }
-
-  void Run(const Shape& shape, const float* a, const float* b, float* c) {
-    Prepared& prepared = Prepare(shape);
-    // oneDNN's memory objects point to what they may write; a and b are only read.
-    prepared.a.set_data_handle(const_cast<float*>(a), stream_);
-    prepared.b.set_data_handle(const_cast<float*>(b), stream_);
-    prepared.c.set_data_handle(c, stream_);
-    prepared.matmul.execute(
-        stream_,
-        {{DNNL_ARG_SRC, prepared.a}, {DNNL_ARG_WEIGHTS, prepared.b}, {DNNL_ARG_DST, prepared.c}});
-    stream_.wait();
-  }
-
-  std::string KernelName() {
-    return Descriptor({FloatProduct::kTransposed, {256, 256, 256, 256, 256, 256}}).impl_info_str();
-  }
-
- private:
-  struct Prepared {
-    dnnl::matmul matmul;
-    memory a;
-    memory b;
-    memory c;
-  };
-
-  dnnl::matmul::primitive_desc Descriptor(const Shape& shape) const {
-    const auto& [product, sizes] = shape;
-    const auto [m, n, k, a_stride, b_stride, c_stride] = sizes;
-    dnnl::primitive_attr attributes;
-    if (product == FloatProduct::kSubtracted) {
-      attributes.set_output_scales(0, {-1.0F});
-      dnnl::post_ops add;
-      add.append_sum(1.0F);
-      attributes.set_post_ops(add);
+  Lanes sums[static_cast<std::size_t>(kRows)][kPanelLanes] = {};
+#pragma GCC unroll 4
+  for (Index i = 0; i < depth; ++i) {
+    const Lanes left = LanesAt(panel + i * kPanelColumns);
+    const Lanes right = LanesAt(panel + i * kPanelColumns + kFloatLanes);
+    for (Index row = 0; row < kRows; ++row) {
+      const float factor = a[row * a_stride + i];
+      sums[row][0] += factor * left;
+      sums[row][1] += factor * right;
     }
-    return {dnnl::matmul::desc(RowMajor(m, k, a_stride),
-                               product == FloatProduct::kTransposed ? Transposed(n, k, b_stride)
-                                                                    : RowMajor(k, n, b_stride),
-                               RowMajor(m, n, c_stride)),
-            attributes, engine_};
   }
-
-  Prepared& Prepare(const Shape& shape) {
-    const auto found = prepared_.find(shape);
-    if (found != prepared_.end()) return found->second;
-    const dnnl::matmul::primitive_desc descriptor = Descriptor(shape);
-    const auto unbound = [&](const memory::desc& desc) {
-      return memory(desc, engine_, DNNL_MEMORY_NONE);
-    };
-    return prepared_
-        .emplace(shape,
-                 Prepared{dnnl::matmul(descriptor), unbound(descriptor.src_desc()),
-                          unbound(descriptor.weights_desc()), unbound(descriptor.dst_desc())})
-        .first->second;
+  for (Index row = 0; row < kRows; ++row) {
+    for (Index lane = 0; lane < kPanelLanes; ++lane) {
+      UnalignedLanes& to = LanesAt(c + row * c_stride + lane * kFloatLanes);
+      switch (use) {
+        case ProductUse::kAssign:
+          to = sums[row][lane];
+          break;
+        case ProductUse::kAdd:
+          to += sums[row][lane];
+          break;
+        case ProductUse::kSubtract:
+          to -= sums[row][lane];
+          break;
+      }
+    }
   }
-
-  dnnl::engine engine_;
-  dnnl::stream stream_;
-  std::map<Shape, Prepared> prepared_;
-};
-
-Products& ProductsOfThisThread() {
-  thread_local Products products;
-  return products;
 }
 
-bool HasGeneratedKernels() {
-  static const bool has = ProductsOfThisThread().KernelName().starts_with("brg");
-  return has;
+using Kernel = void (*)(const float*, Index, const float*, Index, ProductUse, float*, Index);
+
+// Kernels for 1, 2, ... kKernelRows rows.
+template <std::size_t... kRows>
+constexpr std::array<Kernel, sizeof...(kRows)> KernelsFor(std::index_sequence<kRows...>) {
+  return {&MultiplyPanel<static_cast<Index>(kRows) + 1>...};
+}
+constexpr auto kKernels =
+    KernelsFor(std::make_index_sequence<static_cast<std::size_t>(kKernelRows)>());
+
+// The same for a panel of which c has only the first `columns`.
+void MultiplyPartOfPanel(Kernel kernel, Index rows, Index columns, const float* a, Index a_stride,
+                         const float* panel, Index depth, ProductUse use, float* c,
+                         Index c_stride) {
+  std::array<float, static_cast<std::size_t>(kKernelRows * kPanelColumns)> whole;
+  for (Index row = 0; row < rows; ++row)
+    std::copy_n(c + row * c_stride, columns, whole.data() + row * kPanelColumns);
+  kernel(a, a_stride, panel, depth, use, whole.data(), kPanelColumns);
+  for (Index row = 0; row < rows; ++row)
+    std::copy_n(whole.data() + row * kPanelColumns, columns, c + row * c_stride);
 }
 
-void ComputeByBlas(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
+// c (use) a * op(b), b packed piece by piece by pack(first row, rows, first column, columns, to) of
+// op(b) [k, n].
+template <typename Pack>
+void MultiplyPieces(const ConstMatrixView& a, Index k, Index n, const Pack& pack, ProductUse use,
+                    MatrixView c) {
+  DAQ_CHECK(a.cols() == k && c.rows() == a.rows() && c.cols() == n, "shapes of a product agree");
+  if (c.size() == 0) return;
+  if (k == 0) {
+    if (use == ProductUse::kAssign) c.setZero();
+    return;
+  }
+  thread_local PackedMatrix packed;
+  const Index block = DepthBlock(k);
+  for (Index column = 0; column < n; column += kColumnBlock) {
+    const Index columns = std::min(kColumnBlock, n - column);
+    for (Index row = 0; row < k; row += block) {
+      const Index rows = std::min(block, k - row);
+      pack(row, rows, column, columns, &packed);
+      MultiplyPacked(a.middleCols(row, rows), packed,
+                     use == ProductUse::kAssign && row > 0 ? ProductUse::kAdd : use,
+                     c.middleCols(column, columns));
+    }
+  }
+}
+
+void MultiplyPlain(const ConstMatrixView& a, const ConstMatrixView& b, ProductUse use,
                    MatrixView c) {
-  const bool subtracted = product == FloatProduct::kSubtracted;
-  cblas_sgemm(CblasRowMajor, CblasNoTrans,
-              product == FloatProduct::kTransposed ? CblasTrans : CblasNoTrans, BlasSize(c.rows()),
-              BlasSize(c.cols()), BlasSize(a.cols()), subtracted ? -1.0F : 1.0F, a.data(),
-              BlasSize(a.outerStride()), b.data(), BlasSize(b.outerStride()),
-              subtracted ? 1.0F : 0.0F, c.data(), BlasSize(c.outerStride()));
+  const auto pack = [&](Index row, Index rows, Index column, Index columns, PackedMatrix* to) {
+    to->Pack(b.block(row, column, rows, columns));
+  };
+  MultiplyPieces(a, b.rows(), b.cols(), pack, use, c);
+}
+
+void MultiplyByTransposed(const ConstMatrixView& a, const ConstMatrixView& b, ProductUse use,
+                          MatrixView c) {
+  const auto pack = [&](Index row, Index rows, Index column, Index columns, PackedMatrix* to) {
+    to->PackTransposed(b.block(column, row, columns, rows));
+  };
+  MultiplyPieces(a, b.cols(), b.rows(), pack, use, c);
 }
 
 }  // namespace
 
-void ComputeProduct(FloatProduct product, const ConstMatrixView& a, const ConstMatrixView& b,
-                    MatrixView c) {
-  const bool transposed = product == FloatProduct::kTransposed;
-  DAQ_CHECK(a.cols() == (transposed ? b.cols() : b.rows()) && c.rows() == a.rows() &&
-                c.cols() == (transposed ? b.rows() : b.cols()),
+void MultiplyPacked(const ConstMatrixView& a, const PackedMatrix& b, ProductUse use, MatrixView c) {
+  DAQ_CHECK(a.rows() == c.rows() && a.cols() <= b.rows() && c.cols() <= b.cols() && a.cols() > 0,
             "shapes of a product agree");
-  if (c.size() == 0) return;
-  if (a.cols() == 0) {
-    if (product != FloatProduct::kSubtracted) c.setZero();
-    return;
+  const Index block = DepthBlock(a.cols());
+  for (Index first = 0; first < a.cols(); first += block) {
+    const Index depth = std::min(block, a.cols() - first);
+    const ProductUse block_use = use == ProductUse::kAssign && first > 0 ? ProductUse::kAdd : use;
+    for (Index row = 0; row < a.rows(); row += kRowBlock) {
+      const Index end = std::min(row + kRowBlock, a.rows());
+      for (Index column = 0; column < c.cols(); column += kPanelColumns) {
+        const float* panel = b.panel(column / kPanelColumns, first);
+        const Index columns = std::min(kPanelColumns, c.cols() - column);
+        for (Index top = row; top < end; top += kKernelRows) {
+          const Index rows = std::min(kKernelRows, end - top);
+          const Kernel kernel = kKernels[static_cast<std::size_t>(rows - 1)];
+          const float* from = a.data() + top * a.outerStride() + first;
+          float* to = c.data() + top * c.outerStride() + column;
+          if (columns == kPanelColumns) {
+            kernel(from, a.outerStride(), panel, depth, block_use, to, c.outerStride());
+          } else {
+            MultiplyPartOfPanel(kernel, rows, columns, from, a.outerStride(), panel, depth,
+                                block_use, to, c.outerStride());
+          }
+        }
+      }
+    }
   }
-  if (!HasGeneratedKernels()) {
-    ComputeByBlas(product, a, b, c);
-    return;
-  }
-  ProductsOfThisThread().Run(
-      {product, {c.rows(), c.cols(), a.cols(), a.outerStride(), b.outerStride(), c.outerStride()}},
-      a.data(), b.data(), c.data());
 }
 
-std::string FloatProductDescription() {
-  if (!HasGeneratedKernels()) return "OpenBLAS";
-  const dnnl_version_t& version = *dnnl_version();
-  return fmt::format("oneDNN {}.{}.{} {}", version.major, version.minor, version.patch,
-                     ProductsOfThisThread().KernelName());
+void MultiplyTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  MultiplyByTransposed(a, b, ProductUse::kAssign, c);
+}
+
+void AddProductTransposed(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  MultiplyByTransposed(a, b, ProductUse::kAdd, c);
+}
+
+void Multiply(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  MultiplyPlain(a, b, ProductUse::kAssign, c);
+}
+
+void SubtractProduct(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
+  MultiplyPlain(a, b, ProductUse::kSubtract, c);
 }
 
 }  // namespace daq

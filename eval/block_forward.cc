@@ -3,19 +3,21 @@
 #include <algorithm>
 #include <cmath>
 
-#include "base/blas.h"
 #include "base/error.h"
 #include "base/exp.h"
+#include "base/float_product.h"
 #include "eval/rms_norm.h"
 
 namespace daq {
 namespace {
 
-// The fixed sizes of pieces. A product's tile is large enough that packing its operands costs BLAS
-// little, and small enough that one window of 2048 tokens gives each layer of a 7B model dozens of
-// them.
-constexpr Index kTokenTile = 256;
-constexpr Index kOutputTile = 1024;
+// The fixed sizes of pieces. A product's tile has enough tokens that packing its weights costs
+// little, and is small enough that one window of 2048 tokens gives each layer of a 7B model dozens
+// of them.
+constexpr Index kTokenTile = 512;
+constexpr Index kOutputTile = 512;
+// Of everything that is done row by row.
+constexpr Index kRowTile = 128;
 // Windows are run in batches of about this many tokens, so that short windows of a small model fill
 // all cores.
 constexpr Index kBatchTokens = 4096;
@@ -24,30 +26,28 @@ Index Tiles(Index size, Index tile) { return (size + tile - 1) / tile; }
 
 Index BatchWindows(Index window_tokens) { return std::max<Index>(1, kBatchTokens / window_tokens); }
 
-// Calls body(first_row, rows, worker) for tiles of tokens; no tile crosses a window.
-void ForTokenTiles(ThreadPool* pool, Index windows, Index window_tokens,
-                   const std::function<void(Index first_row, Index rows, int worker)>& body) {
-  const Index tiles = Tiles(window_tokens, kTokenTile);
-  pool->ParallelFor(windows * tiles, [&](Index item, int worker) {
-    const Index start = item % tiles * kTokenTile;
-    body(item / tiles * window_tokens + start, std::min(kTokenTile, window_tokens - start), worker);
+// Calls body(first_row, rows) for tiles of rows.
+void ForRowTiles(ThreadPool* pool, Index rows,
+                 const std::function<void(Index first_row, Index rows)>& body) {
+  pool->ParallelFor(Tiles(rows, kRowTile), [&](Index tile, int) {
+    body(tile * kRowTile, std::min(kRowTile, rows - tile * kRowTile));
   });
 }
 
-// Calls body(first_row, rows, first_output, outputs, worker) for tiles of tokens by tiles of
+// Calls body(first_row, rows, first_output, outputs) for tiles of tokens by tiles of
 // outputs.
 void ForProductTiles(ThreadPool* pool, Index windows, Index window_tokens, Index outputs,
-                     const std::function<void(Index, Index, Index, Index, int)>& body) {
+                     const std::function<void(Index, Index, Index, Index)>& body) {
   const Index token_tiles = Tiles(window_tokens, kTokenTile);
   const Index output_tiles = Tiles(outputs, kOutputTile);
-  pool->ParallelFor(windows * token_tiles * output_tiles, [&](Index item, int worker) {
+  pool->ParallelFor(windows * token_tiles * output_tiles, [&](Index item, int) {
     // Token tiles run fastest: neighbours in time read the same weights.
     const Index token_item = item % (windows * token_tiles);
     const Index first_output = item / (windows * token_tiles) * kOutputTile;
     const Index start = token_item % token_tiles * kTokenTile;
     body(token_item / token_tiles * window_tokens + start,
          std::min(kTokenTile, window_tokens - start), first_output,
-         std::min(kOutputTile, outputs - first_output), worker);
+         std::min(kOutputTile, outputs - first_output));
   });
 }
 
@@ -89,18 +89,19 @@ BlockForward::BlockForward(const ModelConfig& config, Index window_tokens, Threa
                        config.query_size() + 2 * config.key_value_size()),
       attended_(batch_windows_ * window_tokens, config.query_size()),
       gate_up_(batch_windows_ * window_tokens, 2 * config.intermediate_size),
-      attention_scratch_(static_cast<std::size_t>(pool->threads()),
-                         AttentionScratch(window_tokens)),
-      product_tile_(static_cast<std::size_t>(pool->threads()), MatrixF(kTokenTile, kOutputTile)) {}
+      attention_scratch_(static_cast<std::size_t>(pool->threads())) {
+  for (AttentionScratch& scratch : attention_scratch_) scratch = AttentionScratch(window_tokens);
+}
 
 std::uint64_t BlockForward::WorkspaceBytes(const ModelConfig& config, Index windows,
                                            Index window_tokens, int threads) {
   const Index row = config.hidden_size + 2 * config.query_size() + 2 * config.key_value_size() +
                     2 * config.intermediate_size;
-  const Index worker = kQueryTile * window_tokens + kTokenTile * kOutputTile;
   const Index values = std::min(windows, BatchWindows(window_tokens)) * window_tokens * row +
-                       threads * worker + window_tokens * config.head_dim;
-  return static_cast<std::uint64_t>(values) * sizeof(float);
+                       window_tokens * config.head_dim;
+  return static_cast<std::uint64_t>(values) * sizeof(float) +
+         static_cast<std::uint64_t>(threads) *
+             AttentionScratch::Bytes(window_tokens, config.head_dim);
 }
 
 void BlockForward::Run(const BlockWeights& weights, HiddenStates* states, const InputTap& tap,
@@ -138,7 +139,7 @@ void BlockForward::RunBatch(const BlockWeights& weights, Index first_window, Mat
                             const InputTap& tap) {
   const Index rows = states.rows();
   const auto normalise = [&](const VectorF& norm) {
-    ForTokenTiles(pool_, rows / window_tokens_, window_tokens_, [&](Index row, Index count, int) {
+    ForRowTiles(pool_, rows, [&](Index row, Index count) {
       RmsNorm(states.middleRows(row, count), norm, config_.rms_norm_eps,
               normed_.middleRows(row, count));
     });
@@ -190,7 +191,7 @@ void BlockForward::Multiply(const ConstMatrixView& input, const MatrixF& weight,
   DAQ_CHECK(input.rows() % window_tokens_ == 0 && input.rows() <= to->rows(),
             "whole windows, no more than a batch");
   ForProductTiles(pool_, input.rows() / window_tokens_, window_tokens_, weight.rows(),
-                  [&](Index row, Index count, Index output, Index outputs, int) {
+                  [&](Index row, Index count, Index output, Index outputs) {
                     MultiplyTransposed(input.middleRows(row, count),
                                        weight.middleRows(output, outputs),
                                        to->block(row, output, count, outputs));
@@ -199,19 +200,17 @@ void BlockForward::Multiply(const ConstMatrixView& input, const MatrixF& weight,
 
 void BlockForward::AddProduct(const ConstMatrixView& input, const MatrixF& weight, MatrixView to) {
   ForProductTiles(pool_, input.rows() / window_tokens_, window_tokens_, weight.rows(),
-                  [&](Index row, Index count, Index output, Index outputs, int worker) {
-                    MatrixF& scratch = product_tile_[static_cast<std::size_t>(worker)];
-                    MatrixView tile = scratch.topLeftCorner(count, outputs);
-                    MultiplyTransposed(input.middleRows(row, count),
-                                       weight.middleRows(output, outputs), tile);
-                    to.block(row, output, count, outputs) += tile;
+                  [&](Index row, Index count, Index output, Index outputs) {
+                    AddProductTransposed(input.middleRows(row, count),
+                                         weight.middleRows(output, outputs),
+                                         to.block(row, output, count, outputs));
                   });
 }
 
 void BlockForward::RotateHeads(Index windows) {
   const Index heads =
       config_.num_heads + config_.num_kv_heads;  // queries and keys lie side by side
-  ForTokenTiles(pool_, windows, window_tokens_, [&](Index first_row, Index count, int) {
+  ForRowTiles(pool_, windows * window_tokens_, [&](Index first_row, Index count) {
     for (Index row = first_row; row < first_row + count; ++row) {
       float* vectors = query_key_value_.data() + row * query_key_value_.cols();
       for (Index head = 0; head < heads; ++head)
@@ -237,19 +236,18 @@ void BlockForward::AttendHeads(Index windows) {
 // The gate's half of gate_up_ becomes silu(gate) * up.
 void BlockForward::ActivateGate(Index rows) {
   const Index n = config_.intermediate_size;
-  ForTokenTiles(pool_, rows / window_tokens_, window_tokens_,
-                [&](Index first_row, Index count, int) {
-                  for (Index row = first_row; row < first_row + count; ++row) {
-                    float* gate = gate_up_.data() + row * gate_up_.cols();
-                    const float* up = gate + n;
-                    for (Index i = 0; i < n; ++i) {
-                      // The sigmoid through e^-|x|, which neither overflows nor loses digits.
-                      const float decay = Exp(-std::abs(gate[i]));
-                      const float sigmoid = (gate[i] >= 0.0F ? 1.0F : decay) / (1.0F + decay);
-                      gate[i] = gate[i] * sigmoid * up[i];
-                    }
-                  }
-                });
+  ForRowTiles(pool_, rows, [&](Index first_row, Index count) {
+    for (Index row = first_row; row < first_row + count; ++row) {
+      float* gate = gate_up_.data() + row * gate_up_.cols();
+      const float* up = gate + n;
+      for (Index i = 0; i < n; ++i) {
+        // The sigmoid through e^-|x|, which neither overflows nor loses digits.
+        const float decay = Exp(-std::abs(gate[i]));
+        const float sigmoid = (gate[i] >= 0.0F ? 1.0F : decay) / (1.0F + decay);
+        gate[i] = gate[i] * sigmoid * up[i];
+      }
+    }
+  });
 }
 
 }  // namespace daq

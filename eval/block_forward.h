@@ -33,9 +33,9 @@ using InputTap =
 // Runs decoder blocks over windows, float32.
 //
 // Work is cut into pieces of a fixed size (a tile of tokens by a tile of outputs; a head by a tile
-// of queries), each computed by one thread with single-threaded BLAS, and no piece crosses a
-// window: so a window's result depends neither on the number of threads nor on the windows beside
-// it, and one window alone keeps all cores busy.
+// of queries), each computed by one thread, and a product's elements depend on their own row and
+// column alone: so a window's result depends neither on the number of threads nor on the windows
+// beside it, and one window alone keeps all cores busy.
 class BlockForward {
  public:
   // pool must outlive this.
@@ -90,7 +90,6 @@ class BlockForward {
   MatrixF attended_;         // [batch rows, query_size]
   MatrixF gate_up_;          // [batch rows, 2 * intermediate]
   std::vector<AttentionScratch> attention_scratch_;  // one a worker
-  std::vector<MatrixF> product_tile_;                // one a worker
 };
 
 }  // namespace daq

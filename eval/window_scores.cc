@@ -6,9 +6,9 @@
 #include <optional>
 #include <utility>
 
-#include "base/blas.h"
 #include "base/error.h"
 #include "base/exp.h"
+#include "base/float_product.h"
 #include "base/reduce.h"
 #include "eval/rms_norm.h"
 
@@ -16,8 +16,9 @@ namespace daq {
 namespace {
 
 // The fixed sizes of pieces, and the tokens for which one reading of the head matrix serves.
-constexpr Index kTokenTile = 256;
+constexpr Index kTokenTile = 192;
 constexpr Index kVocabularyTile = 2048;
+constexpr Index kHeadPiece = 128;  // entries of the vocabulary that lie in the L2 cache together
 constexpr Index kBatchTokens = 16384;
 
 Index BatchWindows(Index window_tokens) { return std::max<Index>(1, kBatchTokens / window_tokens); }
@@ -75,16 +76,37 @@ struct RunningDivergence {
   }
 };
 
-// Reads vocabulary rows [first, first + rows) of the head into `tile`, in pieces for all threads.
-void ReadHeadTile(const Checkpoint& checkpoint, Index first, Index rows, ThreadPool* pool,
-                  MatrixF* tile) {
-  constexpr Index kPiece = 128;
-  pool->ParallelFor((rows + kPiece - 1) / kPiece, [&](Index item, int) {
-    const Index start = item * kPiece;
-    checkpoint.ReadRows(checkpoint.head_name(), first + start,
-                        tile->middleRows(start, std::min(kPiece, rows - start)));
-  });
-}
+// Vocabulary rows of the head, packed once for all products with them.
+class HeadTile {
+ public:
+  HeadTile(const Checkpoint& checkpoint, ThreadPool* pool)
+      : checkpoint_(checkpoint), pool_(pool), pieces_(kVocabularyTile / kHeadPiece) {}
+
+  // Becomes the rows [first, first + rows), at most kVocabularyTile.
+  void Read(Index first, Index rows) {
+    rows_ = rows;
+    pool_->ParallelFor((rows + kHeadPiece - 1) / kHeadPiece, [&](Index piece, int) {
+      const Index start = piece * kHeadPiece;
+      MatrixF weights(std::min(kHeadPiece, rows - start), checkpoint_.config().hidden_size);
+      checkpoint_.ReadRows(checkpoint_.head_name(), first + start, weights);
+      pieces_[static_cast<std::size_t>(piece)].PackTransposed(weights);
+    });
+  }
+
+  // logits [states.rows(), rows read].
+  void Multiply(const ConstMatrixView& states, MatrixView logits) const {
+    for (Index start = 0; start < rows_; start += kHeadPiece) {
+      const PackedMatrix& piece = pieces_[static_cast<std::size_t>(start / kHeadPiece)];
+      MultiplyPacked(states, piece, ProductUse::kAssign, logits.middleCols(start, piece.cols()));
+    }
+  }
+
+ private:
+  const Checkpoint& checkpoint_;
+  ThreadPool* pool_;
+  Index rows_ = 0;
+  std::vector<PackedMatrix> pieces_;
+};
 
 std::span<const float> RowOf(const MatrixView& matrix, Index row) {
   return {matrix.data() + row * matrix.outerStride(), static_cast<std::size_t>(matrix.cols())};
@@ -178,10 +200,10 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
   std::vector<MatrixF> scratch(static_cast<std::size_t>(pool->threads()),
                                MatrixF((reference ? 2 : 1) * kTokenTile, kVocabularyTile));
   const Index vocabulary = checkpoint.config().vocab_size;
-  MatrixF head(std::min(kVocabularyTile, vocabulary), rows.cols());
+  HeadTile head(checkpoint, pool);
   for (Index first = 0; first < vocabulary; first += kVocabularyTile) {
     const Index outputs = std::min(kVocabularyTile, vocabulary - first);
-    ReadHeadTile(checkpoint, first, outputs, pool, &head);
+    head.Read(first, outputs);
     pool->ParallelFor(count * tiles, [&](Index item, int worker) {
       const Index window = item / tiles;
       // Tiles begin at the window's own first scored position: no other window changes its bits.
@@ -191,11 +213,11 @@ void ScoreBatch(const Checkpoint& checkpoint, const TokenWindows& windows, Index
       const Index row = window * tokens + start;
       MatrixF& own = scratch[static_cast<std::size_t>(worker)];
       MatrixView logits = own.topLeftCorner(positions, outputs);
-      MultiplyTransposed(rows.middleRows(row, positions), head.topRows(outputs), logits);
+      head.Multiply(rows.middleRows(row, positions), logits);
       batch.AddLogits(window, start, logits, first);
       if (!reference) return;
       MatrixView others = own.block(kTokenTile, 0, positions, outputs);
-      MultiplyTransposed(reference->middleRows(row, positions), head.topRows(outputs), others);
+      head.Multiply(reference->middleRows(row, positions), others);
       batch.AddReference(window, start, others, logits, first);
     });
   }
@@ -251,7 +273,8 @@ WindowScores ScoreWindows(const Checkpoint& checkpoint, const TokenWindows& wind
 std::uint64_t ScoreWindowsBytes(const ModelConfig& config, Index window_tokens, int threads,
                                 bool with_reference) {
   const Index models = with_reference ? 2 : 1;
-  const Index head = std::min(kVocabularyTile, config.vocab_size) * config.hidden_size;
+  const Index head =
+      (std::min(kVocabularyTile, config.vocab_size) + threads * kHeadPiece) * config.hidden_size;
   const auto floats =
       static_cast<std::uint64_t>(head + models * threads * kTokenTile * kVocabularyTile) *
       sizeof(float);

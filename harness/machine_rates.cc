@@ -10,9 +10,9 @@
 #include <string>
 #include <vector>
 
-#include "base/blas.h"
 #include "base/error.h"
 #include "base/file.h"
+#include "base/float_product.h"
 #include "base/user_folders.h"
 #include "eval/json_file.h"
 #include "harness/host.h"

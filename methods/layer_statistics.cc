@@ -5,6 +5,7 @@
 
 #include "base/blas.h"
 #include "base/error.h"
+#include "base/float_product.h"
 #include "base/reduce.h"
 
 namespace daq {

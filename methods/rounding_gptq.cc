@@ -16,8 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/blas.h"
 #include "base/error.h"
+#include "base/float_product.h"
 #include "base/reduce.h"
 #include "methods/encode.h"
 #include "methods/inverse_factor.h"
@@ -29,8 +29,7 @@ namespace daq {
 namespace {
 
 constexpr Index kLanes = static_cast<Index>(LaneEncoder::kLanes);
-// Pieces of the products. OpenBLAS sums in an order that depends on a row's place in its piece, so
-// the last bits of a correction, and seldom a code, depend on the rows before: not on the threads.
+// Pieces of the products.
 constexpr Index kRowsPerProduct = 256;
 constexpr Index kColumnsPerProduct = 1024;
 

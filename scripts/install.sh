@@ -9,11 +9,10 @@
 # or replaces a package: apt-get stops instead.
 set -euo pipefail
 
-# ocl-icd-opencl-dev: libdnnl-dev's CMake package asks for it, but Debian's does not depend on it.
 packages=(
   g++ cmake ninja-build pkg-config
-  libeigen3-dev libopenblas-dev libdnnl-dev ocl-icd-opencl-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev
-  libfmt-dev nlohmann-json3-dev libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
+  libeigen3-dev libopenblas-dev libsentencepiece-dev libyaml-cpp-dev libcli11-dev libfmt-dev nlohmann-json3-dev
+  libcurl4-openssl-dev libssl-dev libzip-dev zlib1g-dev libzstd-dev libgtest-dev
 )
 # gnuplot draws the plots of report pages; Slurm and Chromium are for the tests of clusters and pages.
 packages+=(gnuplot-nox)

@@ -6,7 +6,7 @@
 
 #include <cmath>
 
-#include "base/blas.h"
+#include "base/float_product.h"
 #include "methods/daq.h"
 #include "methods/registry.h"
 #include "tests/methods/dense_sign_search.h"

@@ -136,7 +136,7 @@ void BM_Head(benchmark::State& state) {
   bench.Finish(&state, HeadFlops(bench.config, bench.shape.windows, bench.shape.window_tokens));
 }
 
-// c = a * b^T by OpenBLAS: the measure of the forward pass, whose own products are oneDNN's.
+// c = a * b^T by OpenBLAS: the measure of the forward pass, whose products are our own.
 void Sgemm(const ConstMatrixView& a, const ConstMatrixView& b, MatrixView c) {
   cblas_sgemm(CblasRowMajor, CblasNoTrans, CblasTrans, static_cast<int>(c.rows()),
               static_cast<int>(c.cols()), static_cast<int>(a.cols()), 1.0F, a.data(),

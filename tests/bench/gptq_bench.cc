@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <map>
 
-#include "base/blas.h"
+#include "base/float_product.h"
 #include "methods/inverse_factor.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"

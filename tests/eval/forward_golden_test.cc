@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/blas.h"
+#include "base/float_product.h"
 #include "eval/block_forward.h"
 #include "eval/checkpoint.h"
 #include "eval/rms_norm.h"

@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "base/blas.h"
+#include "base/float_product.h"
 #include "methods/daq.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
