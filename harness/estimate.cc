@@ -24,7 +24,7 @@ constexpr std::uint64_t kProgramBytes = 48ULL << 20U;
 constexpr double kDoubleCost = 2.5;
 
 // Of the rate of plain products.
-constexpr double kForwardShare = 0.8;
+constexpr double kForwardShare = 0.85;
 
 double BlockWeightCount(const ModelConfig& config) {
   double weights = 0;

@@ -84,6 +84,21 @@ double MeasureSearches(ThreadPool* pool) {
          CallsPerSecond([&] { SolveDaq(pieces, format, layer, options, &factors); });
 }
 
+// What a search's sums of 4096 inputs take: 16 MiB read and as many written, by each thread.
+double MeasureMemory(ThreadPool* pool) {
+  constexpr Index kNumbers = Index{1} << 21;
+  const std::vector<VectorD> from(static_cast<std::size_t>(pool->threads()),
+                                  VectorD::Ones(kNumbers));
+  std::vector<VectorD> to(from.size(), VectorD(kNumbers));
+  const double calls = CallsPerSecond([&] {
+    pool->ParallelFor(pool->threads(), [&](Index thread, int) {
+      const auto i = static_cast<std::size_t>(thread);
+      to[i] = from[i].array() + 1.0;
+    });
+  });
+  return calls * sizeof(double) * 2 * static_cast<double>(kNumbers * pool->threads());
+}
+
 nlohmann::json ReadKept(const std::filesystem::path& file) {
   try {
     nlohmann::json kept = ReadJsonFile(file);
@@ -103,7 +118,8 @@ double RateOf(const nlohmann::json& rates, const char* name) {
 
 MachineRates MeasureRates(ThreadPool* pool) {
   return {.products = MeasureProducts(pool),
-          .core_seconds = kReferenceSeconds * MeasureSearches(pool)};
+          .core_seconds = kReferenceSeconds * MeasureSearches(pool),
+          .bytes = MeasureMemory(pool)};
 }
 
 MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
@@ -113,11 +129,13 @@ MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
   nlohmann::json kept = ReadKept(file);
   if (const auto found = kept.find(key); found != kept.end() && found->is_object()) {
     const MachineRates rates{.products = RateOf(*found, "products"),
-                             .core_seconds = RateOf(*found, "core_seconds")};
-    if (rates.products > 0 && rates.core_seconds > 0) return rates;
+                             .core_seconds = RateOf(*found, "core_seconds"),
+                             .bytes = RateOf(*found, "bytes")};
+    if (rates.products > 0 && rates.core_seconds > 0 && rates.bytes > 0) return rates;
   }
   const MachineRates rates = MeasureRates(pool);
-  kept[key] = {{"products", rates.products}, {"core_seconds", rates.core_seconds}};
+  kept[key] = {
+      {"products", rates.products}, {"core_seconds", rates.core_seconds}, {"bytes", rates.bytes}};
   try {
     std::filesystem::create_directories(file.parent_path());
     WriteFileAtomically(file, kept.dump(1) + "\n");

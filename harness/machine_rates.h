@@ -6,17 +6,19 @@
 
 namespace daq {
 
-// How fast this machine is at the two kinds of Work, all threads together.
+// How fast this machine is at the kinds of Work, all threads together.
 struct MachineRates {
   double products = 1;      // operations a second
   double core_seconds = 1;  // of docs/performance.md's machine, a second
+  double bytes = 1e10;      // a second
 
   double Seconds(const Work& work) const {
-    return work.products / products + work.core_seconds / core_seconds;
+    return work.products / products + work.core_seconds / core_seconds + work.bytes / bytes;
   }
 };
 
-// Multiplies matrices and runs DAQ's search on a layer made for it, for about a second.
+// Multiplies matrices, runs DAQ's search on a layer made for it, and adds to long rows of numbers,
+// for about two seconds.
 MachineRates MeasureRates(ThreadPool* pool);
 
 // The rates kept in `file` for this processor, BLAS and number of threads, so that forecasts do not

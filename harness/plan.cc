@@ -66,8 +66,10 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
   ThreadPool pool(options.threads);
   const MachineRates rates = KeptRates(RatesFile(), &pool);
   text.append(fmt::format("left to do  {} of {} cells\n", pending.size(), work.cells.size()));
-  text.append(fmt::format("operations  {:.3g} TFLOP of products, {} of one core of searches\n",
-                          left.work.products / 1e12, FormatSeconds(left.work.core_seconds)));
+  text.append(fmt::format(
+      "operations  {:.3g} TFLOP of products, {} of one core of searches, {} in memory\n",
+      left.work.products / 1e12, FormatSeconds(left.work.core_seconds),
+      FormatBytes(left.work.bytes)));
   text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
                           FormatSeconds(rates.Seconds(left.work)), options.threads,
                           rates.products / 1e9));

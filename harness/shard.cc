@@ -16,7 +16,7 @@ namespace daq {
 namespace {
 
 // Shares must not depend on the machine that works them out: about one core of a server.
-constexpr MachineRates kNominalRates = {.products = 1e11, .core_seconds = 1};
+constexpr MachineRates kNominalRates = {.products = 1e11, .core_seconds = 1, .bytes = 1e10};
 
 double EvaluationSeconds(const Workload& work, const Cell& cell) {
   const TokenWindows& windows = work.WindowsOf(cell);

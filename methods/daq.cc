@@ -222,10 +222,10 @@ double SearchRank(const DaqOptions& options, const LayerSize& size) {
 Work DaqCost(const DaqOptions& options, const LayerSize& size) {
   if (!options.searches) return {};
   const double looks = 12.5e3 * static_cast<double>(size.codes);
-  // Prefix sums of the inputs, which cost four times as much beyond the cache.
+  // Prefix sums of the inputs, of which each is a number read and one written.
   const double numbers = static_cast<double>(size.group_length) * SearchRank(options, size);
-  const double sums = 0.37 * numbers + 1.1 * std::max(0.0, numbers - kNumbersInCache);
-  return Nanoseconds(size.groups() * (looks + sums));
+  const double beyond_cache = 16 * std::max(0.0, numbers - kNumbersInCache);
+  return size.groups() * (Nanoseconds(looks + 0.37 * numbers) + Bytes(beyond_cache));
 }
 
 Footprint DaqMemory(const DaqOptions& options, const LayerSize& size, int threads) {

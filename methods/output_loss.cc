@@ -76,7 +76,9 @@ OutputLoss::OutputLoss(const Codebook& book)
     : encoder_(book),
       book_(book),
       values_(book.values.begin(), book.values.end()),
-      end_count_(book.values.size() - 1) {}
+      end_count_(book.values.size() - 1) {
+  for (std::size_t k = 0; k < end_count_; ++k) steps_[k] = values_[k] - values_[k + 1];
+}
 
 void OutputLoss::Prepare(std::span<const float> weights, const InputFactor& factor,
                          const WeightTerms& terms) {
@@ -115,6 +117,7 @@ void OutputLoss::SumColumns() {
   target_.resize(blocks_, kBlock);
   codes_.resize(blocks_, kBlock);
   error_.resize(blocks_, kBlock);
+  ones_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
     Block sum{};
     Block target{};
@@ -135,6 +138,7 @@ void OutputLoss::SumColumns() {
       }
     }
     for (std::size_t k = 0; k < kBlockLanes; ++k) LanesAt(target_.row(block).data(), k) = target[k];
+    ones_ones_ += Product(sum, sum);
   }
 }
 
@@ -206,16 +210,22 @@ void OutputLoss::FindThresholds(const GridPoint& point) {
     thresholds_[k] = (midpoints[k] - point.zero_point) * point.scale;
 }
 
-// Most steps of a search move few ends or none. This is a short loop without a branch; finding an
+// Most steps of a search move few ends or none. These are short loops without a branch; finding an
 // end anew is a search with several.
-bool OutputLoss::SameCodes() {
-  std::int64_t moved = 0;
+std::size_t OutputLoss::FindMovedEnds() {
+  std::int64_t any = 0;
   for (std::size_t k = 0; k < end_count_; ++k) {
     is_moved_[k] = static_cast<std::int64_t>(thresholds_[k] < weight_before_[k]) |
                    static_cast<std::int64_t>(thresholds_[k] >= weight_behind_[k]);
-    moved |= is_moved_[k];
+    any |= is_moved_[k];
   }
-  return moved == 0;
+  if (any == 0) return 0;
+  std::size_t moved = 0;
+  for (std::size_t k = 0; k < end_count_; ++k) {
+    moved_[moved] = k;
+    moved += static_cast<std::size_t>(is_moved_[k]);
+  }
+  return moved;
 }
 
 double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) const {
@@ -234,24 +244,26 @@ double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) 
   return sum - 2 * linear_target_;
 }
 
+// Codes are the highest that a weight has minus the sum of the steps (c_k+1 - c_k) whose threshold
+// is not below the weight. Equal ends make one term. Without a branch: which ends are equal could
+// not be foreseen.
 double OutputLoss::CollectTerms(std::span<const Index> ends) {
-  // Codes are c_last - sum of the steps (c_k+1 - c_k) whose threshold is not below the weight.
-  double whole = values_.back();
-  sum_.count = 0;
-  Index last_end = 0;
-  for (std::size_t k = 0; k < end_count_; ++k) {
-    const double step = values_[k] - values_[k + 1];
-    if (ends[k] == count_) {
-      whole += step;
-    } else if (ends[k] != last_end) {
-      sum_.Add(ends[k], step);
-      last_end = ends[k];
-    } else if (last_end != 0) {
-      sum_.terms[sum_.count - 1].factor += step;
-    }
+  std::size_t highest = end_count_;
+  while (highest > 0 && ends[highest - 1] == count_) --highest;
+  std::size_t count = 0;
+  Index last_end = ends[0];
+  double factor = 0;
+  for (std::size_t k = 0; k < highest; ++k) {
+    const bool is_new = ends[k] != last_end;
+    count += is_new ? 1 : 0;
+    factor = (is_new ? 0 : factor) + steps_[k];
+    last_end = ends[k];
+    sum_.terms[count] = {.end = last_end, .factor = factor};
   }
+  if (highest > 0) ++count;
+  sum_.count = count;
   sum_.FillUpToFour();
-  return whole;
+  return values_[highest];
 }
 
 void OutputLoss::MoveTo(const GridPoint& point) {
@@ -269,7 +281,7 @@ void OutputLoss::MoveTo(const GridPoint& point) {
   FindSafeInterval();
   const double whole = CollectTerms(std::span(ends_).first(end_count_));
   const double offset = point.scale * point.zero_point;
-  output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = ones_ones_ = 0;
+  output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
     Block sum{};
     AddRows(
@@ -288,7 +300,6 @@ void OutputLoss::MoveTo(const GridPoint& point) {
     error_ones_ += Product(error, ones);
     codes_codes_ += Product(codes, codes);
     codes_ones_ += Product(codes, ones);
-    ones_ones_ += Product(ones, ones);
   }
   loss_ = output_loss_;
   if (has_terms_) loss_ += TermsAt(point, std::span(ends_).first(end_count_));
@@ -301,15 +312,18 @@ void OutputLoss::FindSafeInterval() {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
   safe_scale_low_ = safe_zero_point_low_ = -kInfinity;
   safe_scale_high_ = safe_zero_point_high_ = kInfinity;
+  const double inverse_scale = 1 / point_.scale;
   const std::span<const double> midpoints = encoder_.midpoints();
   for (std::size_t k = 0; k < end_count_; ++k) {
     const double middle = midpoints[k];
     const double factor = middle - point_.zero_point;
+    const double inverse_factor = 1 / factor;  // a division takes as long as all the rest
     for (const bool is_before : {true, false}) {
       const double weight = is_before ? weight_before_[k] : weight_behind_[k];
       if (std::isinf(weight)) continue;
-      if (factor != 0) {
-        const double scale = weight / factor;
+      // A factor that has no inverse lets no scale that can be stored reach the weight.
+      if (std::isfinite(inverse_factor)) {
+        const double scale = weight * inverse_factor;
         const double margin = kMargin * std::abs(scale);
         if (is_before == (factor > 0)) {
           safe_scale_low_ = std::max(safe_scale_low_, scale + margin);
@@ -317,7 +331,7 @@ void OutputLoss::FindSafeInterval() {
           safe_scale_high_ = std::min(safe_scale_high_, scale - margin);
         }
       }
-      const double in_code_units = weight / point_.scale;
+      const double in_code_units = weight * inverse_scale;
       const double margin = kMargin * (std::abs(middle) + std::abs(in_code_units));
       if (is_before) {
         safe_zero_point_high_ = std::min(safe_zero_point_high_, middle - in_code_units - margin);
@@ -337,44 +351,38 @@ bool OutputLoss::IsSafe(const GridPoint& point) const {
 
 double OutputLoss::At(const GridPoint& point, double bound) {
   if (!IsStorable(point, book_)) return std::numeric_limits<double>::infinity();
-  bool same_codes = IsSafe(point);
-  if (!same_codes) {
+  std::size_t moved = 0;
+  if (!IsSafe(point)) {
     FindThresholds(point);
-    same_codes = SameCodes();
+    moved = FindMovedEnds();
   }
-  if (same_codes) {
+  if (moved == 0) {
     const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
     return start + WithSameCodes(point);
   }
-  // The thresholds that pass a weight, gathered at the front.
-  std::size_t moved = 0;
-  for (std::size_t k = 0; k < end_count_; ++k) {
-    thresholds_[moved] = thresholds_[k];
-    moved += static_cast<std::size_t>(is_moved_[k]);
-  }
-  CountUpTo(std::span(thresholds_).first(moved), std::span(counts_).first(moved));
-  changes_.count = 0;
-  moved = 0;
-  for (std::size_t k = 0; k < end_count_; ++k) {
-    probe_ends_[k] = ends_[k];
-    if (is_moved_[k] == 0) continue;
-    probe_ends_[k] = counts_[moved++];
-    const double step = values_[k] - values_[k + 1];
-    changes_.Add(probe_ends_[k], step);
-    changes_.Add(ends_[k], -step);
+  for (std::size_t i = 0; i < moved; ++i) moved_thresholds_[i] = thresholds_[moved_[i]];
+  CountUpTo(std::span(moved_thresholds_).first(moved), std::span(counts_).first(moved));
+  // A difference reads two rows a change and three vectors of the current point.
+  const bool by_difference = 2 * moved < end_count_;
+  if (!by_difference || has_terms_) {
+    std::copy_n(ends_.begin(), end_count_, probe_ends_.begin());
+    for (std::size_t i = 0; i < moved; ++i) probe_ends_[moved_[i]] = counts_[i];
   }
   const double start = has_terms_ ? TermsAt(point, std::span(probe_ends_).first(end_count_)) : 0;
-  // A difference reads two rows a change and three vectors of the current point.
-  if (changes_.count < end_count_) {
-    changes_.FillUpToFour();
-    return FromDifferences(point, bound, start);
+  if (!by_difference) return FromCodes(point, bound, start);
+  for (std::size_t i = 0; i < moved; ++i) {
+    const double step = steps_[moved_[i]];
+    changes_.terms[2 * i] = {.end = counts_[i], .factor = step};
+    changes_.terms[2 * i + 1] = {.end = ends_[moved_[i]], .factor = -step};
   }
-  return FromCodes(point, bound, start);
+  changes_.count = 2 * moved;
+  changes_.FillUpToFour();
+  return FromDifferences(point, bound, start);
 }
 
 double OutputLoss::FromCodes(const GridPoint& point, double bound, double start) {
   const double whole = CollectTerms(std::span(probe_ends_).first(end_count_));
-  const double offset = point.scale * whole - point.scale * point.zero_point;
+  const double offset = point.scale * (whole - point.zero_point);
   double loss = start;
   for (Index block = 0; block < blocks_ && loss <= bound; ++block) {
     Block sum{};

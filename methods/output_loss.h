@@ -72,10 +72,9 @@ class OutputLoss {
     std::array<Term, 2 * kMostEnds + 4> terms;
     std::size_t count = 0;
 
-    void Add(Index end, double factor) { terms[count++] = {.end = end, .factor = factor}; }
     // Row 0 of the sums is all zeros.
     void FillUpToFour() {
-      while (count % 4 != 0) Add(0, 0);
+      while (count % 4 != 0) terms[count++] = {.end = 0, .factor = 0};
     }
   };
 
@@ -88,11 +87,12 @@ class OutputLoss {
   void FindSafeInterval();
   bool IsSafe(const GridPoint& point) const;
   double TermsAt(const GridPoint& point, std::span<const Index> ends) const;
-  bool SameCodes();  // at thresholds_ as at point_? Fills is_moved_.
+  // Fills moved_ with the ends that thresholds_ put elsewhere than point_ does; returns how many.
+  std::size_t FindMovedEnds();
   double FromCodes(const GridPoint& point, double bound, double start);
   double FromDifferences(const GridPoint& point, double bound, double start) const;
   double WithSameCodes(const GridPoint& point) const;
-  // Fills sum_: all weights' codes, as terms; returns the factor of the whole sum of R's columns.
+  // Fills sum_: how much lower than the highest all weights' code values are; returns the highest.
   double CollectTerms(std::span<const Index> ends);
   void SortWeights();
   void FillBuckets();
@@ -106,7 +106,8 @@ class OutputLoss {
   Encoder encoder_;
   Codebook book_;
   std::vector<double> values_;
-  std::size_t end_count_;  // codes - 1
+  std::size_t end_count_;                // codes - 1
+  std::array<double, kMostEnds> steps_;  // from each code's value down from the next one's
 
   // The group.
   const InputFactor* factor_ = nullptr;
@@ -123,6 +124,7 @@ class OutputLoss {
   double buckets_per_weight_ = 0;  // of weight's unit
   MatrixD prefix_;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
   MatrixD target_;  // R w, [blocks, kBlock]
+  double ones_ones_ = 0;  // |R 1|^2
   bool has_terms_ = false;
   std::vector<std::array<double, 4>> term_prefix_;  // sums of square * {1, w, w^2} and linear
   double linear_target_ = 0;                        // sum of linear * w
@@ -147,12 +149,13 @@ class OutputLoss {
   double error_ones_ = 0;
   double codes_codes_ = 0;
   double codes_ones_ = 0;
-  double ones_ones_ = 0;
 
   // The point that is looked at.
   std::array<double, kMostEnds> thresholds_;
   std::array<Index, kMostEnds> probe_ends_;
   std::array<std::int64_t, kMostEnds> is_moved_;
+  std::array<std::size_t, kMostEnds> moved_;
+  std::array<double, kMostEnds> moved_thresholds_;
   std::array<std::int32_t, kMostEnds> counts_;
   Terms sum_;
   Terms changes_;

@@ -18,10 +18,11 @@ class MachineRatesTest : public testing::Test {
   ThreadPool pool_{1};
 };
 
-TEST_F(MachineRatesTest, WorkTakesTheSumOfBothKindsOfSeconds) {
-  const MachineRates rates{.products = 10, .core_seconds = 2};
-  EXPECT_EQ(rates.Seconds(Work{.products = 30, .core_seconds = 1} + 2 * Work{.core_seconds = 0.5}),
-            3 + 1);
+TEST_F(MachineRatesTest, WorkTakesTheSumOfAllKindsOfSeconds) {
+  const MachineRates rates{.products = 10, .core_seconds = 2, .bytes = 5};
+  const Work work = Work{.products = 30, .core_seconds = 1} +
+                    2 * Work{.core_seconds = 0.5, .bytes = 10} + Bytes(5);
+  EXPECT_EQ(rates.Seconds(work), 3 + 1 + 5);
 }
 
 TEST_F(MachineRatesTest, AreMeasuredOnceAndThenKept) {
@@ -31,6 +32,8 @@ TEST_F(MachineRatesTest, AreMeasuredOnceAndThenKept) {
   const MachineRates kept = KeptRates(file_, &pool_);
   EXPECT_EQ(kept.products, measured.products);
   EXPECT_EQ(kept.core_seconds, measured.core_seconds);
+  EXPECT_GT(measured.bytes, 1e8);
+  EXPECT_EQ(kept.bytes, measured.bytes);
 }
 
 TEST_F(MachineRatesTest, OfAnotherNumberOfThreadsAreTheirOwn) {
@@ -44,7 +47,7 @@ TEST_F(MachineRatesTest, OfAnotherNumberOfThreadsAreTheirOwn) {
 TEST_F(MachineRatesTest, AreMeasuredAnewWhereTheFileIsDamaged) {
   KeptRates(file_, &pool_);
   nlohmann::json wrong_types = nlohmann::json::parse(ReadFile(file_));
-  wrong_types.begin().value() = {{"products", "fast"}, {"core_seconds", nullptr}};
+  wrong_types.begin().value() = {{"products", "fast"}, {"core_seconds", nullptr}, {"bytes", {}}};
   for (const std::string& text :
        {std::string("{"), std::string("[1, 2]"), std::string("null"), wrong_types.dump()}) {
     WriteFileAtomically(file_, text);

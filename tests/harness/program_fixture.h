@@ -1,6 +1,7 @@
 #pragma once
 #include <gtest/gtest.h>
 
+#include <csignal>
 #include <filesystem>
 #include <map>
 #include <nlohmann/json.hpp>
@@ -46,10 +47,13 @@ class ProgramTest : public testing::Test {
 
   // Kills runs after ever longer times, `step_ms` more each, until one lives to its end, so that
   // every kill falls into another moment of the work; adds their number to `kills`.
-  // run(kill_after_ms) is a run.
+  // run(kill_after_ms) is a run. One that ends otherwise fails the test.
   template <typename KilledRun>
   static void KillUntilDone(int step_ms, const KilledRun& run, int* kills) {
-    for (int milliseconds = 1; run(milliseconds).exit_code != 0; milliseconds += step_ms) {
+    for (int milliseconds = 1;; milliseconds += step_ms) {
+      const ProgramResult result = run(milliseconds);
+      if (result.exit_code == 0) return;
+      ASSERT_EQ(result.exit_code, 128 + SIGKILL) << result.errors;
       ASSERT_LT(milliseconds, 60000);
       ++*kills;
     }
