@@ -5,7 +5,7 @@ namespace daq {
 // An amount of computing, for forecasts of time: the kinds in whose speed machines differ.
 struct Work {
   double products = 0;  // operations of float32 matrix products; a multiply-add counts two
-  // Everything else, in seconds of one thread of the machine that docs/performance.md describes.
+  // Everything else, in seconds of one thread of docs/performance.md's AVX-512 machine.
   double core_seconds = 0;
   double bytes = 0;  // read and written in memory because no cache holds them
 

@@ -26,7 +26,7 @@ namespace {
 constexpr double kSliceSeconds = 0.1;
 constexpr int kSlices = 5;
 
-// Of one channel of MeasureSearches by one thread of docs/performance.md's machine.
+// Of one channel of MeasureSearches by one thread of docs/performance.md's AVX-512 machine.
 constexpr double kReferenceSeconds = 0.26e-3;
 
 // How often `run` can be called in a second: in the best slice, because a rate that is kept should

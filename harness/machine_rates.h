@@ -9,7 +9,7 @@ namespace daq {
 // How fast this machine is at the kinds of Work, all threads together.
 struct MachineRates {
   double products = 1;      // operations a second
-  double core_seconds = 1;  // of docs/performance.md's machine, a second
+  double core_seconds = 1;  // of docs/performance.md's AVX-512 machine, a second
   double bytes = 1e10;      // a second
 
   double Seconds(const Work& work) const {
