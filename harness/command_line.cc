@@ -197,7 +197,7 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
          "seconds between saves of an unfinished evaluation (default 60; 0: after every block)")
       ->check(CLI::Range(0, 86400));
   run->add_flag("--keep-quantized", arguments->run.keep_quantized,
-                "keep the packed weights of finished models");
+                "keep the packed weights of finished models, until a run without this");
   run->add_flag("--quiet", arguments->run.quiet, "no progress");
   run->add_flag("!--no-gate", arguments->run.gate,
                 "go on where full precision is more than 1 % off its published perplexity");

@@ -71,7 +71,7 @@ class Runner {
       else
         Take(PendingOf(arm), &waiting_);
     }
-    evaluator_->RemoveReferences(share_.whole);
+    RemoveLeftovers();
     progress_->Note(fmt::format("{}, {} already there", Summary(), there));
     if (waiting_ > 0) {
       progress_->Problem(
@@ -229,6 +229,22 @@ class Runner {
     }
     if (!arm.recipe.full_precision && !options_.keep_quantized && !IsNeeded(arm))
       StoreOf(arm).Remove();
+  }
+
+  // What served cells that are written: also what a run that was killed just then left behind.
+  void RemoveLeftovers() {
+    evaluator_->RemoveReferences(share_.whole);
+    if (!share_.whole) return;
+    for (std::size_t cell = 0; cell < work_.cells.size(); ++cell) {
+      if (store_.IsDone(work_.cells[cell].id)) evaluator_->RemoveParts(cell);
+    }
+    for (const Arm& arm : work_.arms) {
+      const bool is_done =
+          std::all_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
+            return &work_.arms[cell.arm] != &arm || store_.IsDone(cell.id);
+          });
+      if (is_done && !arm.recipe.full_precision && !options_.keep_quantized) StoreOf(arm).Remove();
+    }
   }
 
   // Whether other runs may still evaluate the arm.
