@@ -9,7 +9,6 @@
 #include <stdexcept>
 #include <vector>
 
-#include "base/blas_size.h"
 #include "base/error.h"
 
 // LAPACK's, in OpenBLAS; its C header is not everywhere installed. The last ones are the lengths of
@@ -24,6 +23,11 @@ extern "C" void dpstrf_(const char* uplo, const blasint* n, double* a, const bla
 
 namespace daq {
 namespace {
+
+blasint BlasSize(Index size) {
+  DAQ_CHECK(size >= 0 && size <= 0x7fffffff, "a BLAS dimension fits 32 bits");
+  return static_cast<blasint>(size);
+}
 
 // c = op(a) * b + beta * c, op(a) [m, k].
 void Gemm(CBLAS_TRANSPOSE transpose_a, Index m, Index k, double beta, const ConstMatrixViewD& a,

@@ -37,6 +37,11 @@ Index DepthBlock(Index depth) {
   return (terms + 7) / 8 * 8;
 }
 
+// How the block of terms from `first` on enters c: only the first one is assigned.
+ProductUse UseOfBlock(ProductUse use, Index first) {
+  return use == ProductUse::kAssign && first > 0 ? ProductUse::kAdd : use;
+}
+
 const UnalignedLanes& LanesAt(const float* numbers) {
   return *reinterpret_cast<const UnalignedLanes*>(numbers);
 }
@@ -120,8 +125,7 @@ void MultiplyPieces(const ConstMatrixView& a, Index k, Index n, const Pack& pack
     for (Index row = 0; row < k; row += block) {
       const Index rows = std::min(block, k - row);
       pack(row, rows, column, columns, &packed);
-      MultiplyPacked(a.middleCols(row, rows), packed,
-                     use == ProductUse::kAssign && row > 0 ? ProductUse::kAdd : use,
+      MultiplyPacked(a.middleCols(row, rows), packed, UseOfBlock(use, row),
                      c.middleCols(column, columns));
     }
   }
@@ -151,7 +155,7 @@ void MultiplyPacked(const ConstMatrixView& a, const PackedMatrix& b, ProductUse 
   const Index block = DepthBlock(a.cols());
   for (Index first = 0; first < a.cols(); first += block) {
     const Index depth = std::min(block, a.cols() - first);
-    const ProductUse block_use = use == ProductUse::kAssign && first > 0 ? ProductUse::kAdd : use;
+    const ProductUse block_use = UseOfBlock(use, first);
     for (Index row = 0; row < a.rows(); row += kRowBlock) {
       const Index end = std::min(row + kRowBlock, a.rows());
       for (Index column = 0; column < c.cols(); column += kPanelColumns) {

@@ -227,23 +227,26 @@ class Runner {
         Fail(cell, error.what());
       }
     }
-    if (!arm.recipe.full_precision && !options_.keep_quantized && !IsNeeded(arm))
-      StoreOf(arm).Remove();
+    if (!IsNeeded(arm)) RemoveQuantized(arm);
+  }
+
+  void RemoveQuantized(const Arm& arm) const {
+    if (!arm.recipe.full_precision && !options_.keep_quantized) StoreOf(arm).Remove();
   }
 
   // What served cells that are written: also what a run that was killed just then left behind.
   void RemoveLeftovers() {
     evaluator_->RemoveReferences(share_.whole);
     if (!share_.whole) return;
+    std::set<const Arm*> unfinished;
     for (std::size_t cell = 0; cell < work_.cells.size(); ++cell) {
-      if (store_.IsDone(work_.cells[cell].id)) evaluator_->RemoveParts(cell);
+      if (store_.IsDone(work_.cells[cell].id))
+        evaluator_->RemoveParts(cell);
+      else
+        unfinished.insert(&ArmOf(cell));
     }
     for (const Arm& arm : work_.arms) {
-      const bool is_done =
-          std::all_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
-            return &work_.arms[cell.arm] != &arm || store_.IsDone(cell.id);
-          });
-      if (is_done && !arm.recipe.full_precision && !options_.keep_quantized) StoreOf(arm).Remove();
+      if (!unfinished.contains(&arm)) RemoveQuantized(arm);
     }
   }
 

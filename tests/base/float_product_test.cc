@@ -17,8 +17,8 @@ MatrixF Waves(Index rows, Index cols, int seed) {
 
 // What the header promises for one element, `before` what c held: blocks of about the same length,
 // at most 768, each a chain from its first term on.
-enum class Use { kAssign, kAdd, kSubtract };
-float Element(const MatrixF& a, const MatrixF& b, Index row, Index col, Use use, float before) {
+float Element(const MatrixF& a, const MatrixF& b, Index row, Index col, ProductUse use,
+              float before) {
   const Index depth = a.cols();
   const Index blocks = (depth + 767) / 768;
   const Index block = ((depth + blocks - 1) / blocks + 7) / 8 * 8;
@@ -27,10 +27,10 @@ float Element(const MatrixF& a, const MatrixF& b, Index row, Index col, Use use,
     float sum = 0;
     for (Index i = begin; i < std::min(begin + block, depth); ++i)
       sum = MultiplyAdd(a(row, i), b(i, col), sum);
-    if (use == Use::kSubtract) {
+    if (use == ProductUse::kSubtract) {
       result -= sum;
     } else {
-      result = use == Use::kAssign && begin == 0 ? sum : result + sum;
+      result = use == ProductUse::kAssign && begin == 0 ? sum : result + sum;
     }
   }
   return result;
@@ -66,13 +66,13 @@ TEST(FloatProductTest, EveryElementIsTheSumThatTheHeaderDefines) {
           }
           for (Index col = 0; col < n; ++col) {
             const float held = before(row, col + 1);
-            const auto expected = [&](Use use) {
+            const auto expected = [&](ProductUse use) {
               return Element(a_part, b_part, row, col, use, held);
             };
-            wrong += plain(row, col + 1) == expected(Use::kAssign) ? 0 : 1;
-            wrong += transposed(row, col + 1) == expected(Use::kAssign) ? 0 : 1;
-            wrong += added(row, col + 1) == expected(Use::kAdd) ? 0 : 1;
-            wrong += subtracted(row, col + 1) == expected(Use::kSubtract) ? 0 : 1;
+            wrong += plain(row, col + 1) == expected(ProductUse::kAssign) ? 0 : 1;
+            wrong += transposed(row, col + 1) == expected(ProductUse::kAssign) ? 0 : 1;
+            wrong += added(row, col + 1) == expected(ProductUse::kAdd) ? 0 : 1;
+            wrong += subtracted(row, col + 1) == expected(ProductUse::kSubtract) ? 0 : 1;
           }
         }
         EXPECT_EQ(wrong, 0) << m << " x " << n << " x " << k;

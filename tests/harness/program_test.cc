@@ -162,17 +162,19 @@ TEST_F(ProgramTest, KilledRunsContinueAndGiveTheSameTable) {
   std::map<std::string, std::string> finished;
   ProgramResult run;
   int kills = 0;
-  for (int milliseconds = 1; run.exit_code != 0; milliseconds += 2, ++kills) {
-    ASSERT_LT(milliseconds, 60000);
-    run = Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
-    ASSERT_TRUE(run.exit_code == 0 || run.exit_code == 128 + SIGKILL) << run.errors;
-    if (!fs::exists(folder_.path() / "results/test/cells")) continue;
-    for (const auto& [name, content] : Cells()) {
-      if (name.ends_with(".tmp")) continue;
-      const auto [known, inserted] = finished.emplace(name, content);
-      EXPECT_EQ(known->second, content) << "a finished cell was computed again";
-    }
-  }
+  KillUntilDone(
+      2,
+      [&](int milliseconds) {
+        run = Run({config(), "--save-seconds", "0", "--threads", "1"}, "results", milliseconds);
+        if (!fs::exists(folder_.path() / "results/test/cells")) return run;
+        for (const auto& [name, content] : Cells()) {
+          if (name.ends_with(".tmp")) continue;
+          const auto [known, inserted] = finished.emplace(name, content);
+          EXPECT_EQ(known->second, content) << "a finished cell was computed again";
+        }
+        return run;
+      },
+      &kills);
   EXPECT_GE(kills, 3);
   EXPECT_EQ(run.output, expected);
 }
