@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <bit>
 
 #include "base/error.h"
@@ -22,6 +23,15 @@ const Json& MetricOf(const Json& cell) {
 }
 
 }  // namespace
+
+bool IsCellId(std::string_view id) {
+  constexpr std::size_t kMostLetters = 64;
+  return !id.empty() && id.size() <= kMostLetters &&
+         std::all_of(id.begin(), id.end(), [](char letter) {
+           return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
+                  (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
+         });
+}
 
 void CellStore::Write(const CellRecord& cell) const {
   // First what the cell's file names: a cell that is there is whole.

@@ -3,11 +3,15 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "harness/cell_record.h"
 
 namespace daq {
+
+// True for letters, digits, - and _, from 1 to 64 of them: what can name a cell's files.
+bool IsCellId(std::string_view id);
 
 // The finished cells of an experiment, one JSON file each: <folder>/cells/<id>.json, written
 // atomically and never changed afterwards; token losses, where they are kept, in a file beside it.

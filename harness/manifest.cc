@@ -9,6 +9,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "eval/json_file.h"
+#include "harness/cell_store.h"
 #include "harness/published.h"
 #include "harness/recipe_label.h"
 
@@ -121,7 +122,11 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
                                .calibration = row.at("calibration"),
                                .held_out = row.at("held_out"),
                                .cells = row.at("cells")});
-      if (manifest.rows.back().cells.size() != manifest.columns.size()) ThrowDamaged(file, config);
+      const std::vector<std::string>& cells = manifest.rows.back().cells;
+      const bool are_cells = std::all_of(cells.begin(), cells.end(), [](const std::string& id) {
+        return id.empty() || IsCellId(id);
+      });
+      if (cells.size() != manifest.columns.size() || !are_cells) ThrowDamaged(file, config);
     }
   } catch (const Json::exception&) {
     ThrowDamaged(file, config);

@@ -59,6 +59,7 @@ InputFactor::InputFactor(const ConstMatrixViewD& columns)
     const Index rows = std::min(kBlock, columns.cols() - first);
     data_.block(block * inputs_, 0, inputs_, rows) = columns.middleCols(first, rows);
   }
+  for (Index input = 0; input < inputs_; ++input) lengths_.push_back(columns.row(input).norm());
 }
 
 InputFactor FactorInputs(const LayerStatistics& statistics, std::span<const Index> features,

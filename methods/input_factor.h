@@ -25,6 +25,9 @@ class InputFactor {
   Index inputs() const { return inputs_; }
   Index blocks() const { return blocks_; }
 
+  // The length of column `input`, |R_i|.
+  double Length(Index input) const { return lengths_[static_cast<std::size_t>(input)]; }
+
   // kBlock rows of column `input`.
   const double* Column(Index block, Index input) const {
     return data_.data() + (block * inputs_ + input) * kBlock;
@@ -33,7 +36,8 @@ class InputFactor {
  private:
   Index inputs_ = 0;
   Index blocks_ = 0;
-  MatrixD data_;  // [blocks * inputs, kBlock]
+  MatrixD data_;                 // [blocks * inputs, kBlock]
+  std::vector<double> lengths_;  // of the columns
 };
 
 // The factor of the inputs' columns `features`, in that order.

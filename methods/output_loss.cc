@@ -1,9 +1,9 @@
 #include "methods/output_loss.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <limits>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/lanes.h"
@@ -13,56 +13,72 @@ namespace daq {
 namespace {
 
 constexpr Index kBlock = InputFactor::kBlock;
-constexpr std::size_t kBlockLanes = static_cast<std::size_t>(kBlock) / kLaneCount;
-using Block = std::array<Lanes, kBlockLanes>;
-
-constexpr Index kBucketsPerWeight = 4;
-constexpr std::int32_t kWalk = 4;    // weights of a bucket that are counted without a search
 constexpr Index kPrefetchAhead = 8;  // columns of R, whose order the processor cannot foresee
 
-// Order by value, then by index: the same order every time.
-std::uint64_t SortKey(float value, std::size_t index) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  const std::uint32_t ordered = (bits >> 31) != 0 ? ~bits : bits | 0x80000000U;
-  return std::uint64_t{ordered} << 32 | index;
-}
+// Up to here the sums in double and in float fit into a core's cache together.
+constexpr Index kMostCoarse = 128;
+constexpr double kFloatRounding = 0x1p-24;
+// Beyond it squares might overflow in float.
+constexpr double kMostInFloat = 1e30;
+
+template <typename Number>
+using LanesOf = std::conditional_t<std::is_same_v<Number, float>, FloatLanes, Lanes>;
+template <typename Number>
+constexpr std::size_t kBlockLanes = static_cast<std::size_t>(kBlock) * sizeof(Number) /
+                                    sizeof(LanesOf<Number>);
+template <typename Number>
+using Block = std::array<LanesOf<Number>, kBlockLanes<Number>>;
 
 // A block at hand is read as one in memory is.
 using daq::LanesAt;
-const Lanes& LanesAt(const Block& block, std::size_t i) { return block[i]; }
+const Lanes& LanesAt(const Block<double>& block, std::size_t i) { return block[i]; }
+const FloatLanes& LanesAt(const Block<float>& block, std::size_t i) { return block[i]; }
 
-template <typename A, typename B>
+template <typename Number = double, typename A, typename B>
 double Product(const A& a, const B& b) {
-  Lanes even = LanesAt(a, 0) * LanesAt(b, 0);
-  Lanes odd = LanesAt(a, 1) * LanesAt(b, 1);
-  for (std::size_t i = 2; i < kBlockLanes; i += 2) {
-    even += LanesAt(a, i) * LanesAt(b, i);
-    odd += LanesAt(a, i + 1) * LanesAt(b, i + 1);
+  LanesOf<Number> even = LanesAt(a, 0) * LanesAt(b, 0);
+  LanesOf<Number> odd = LanesAt(a, 1) * LanesAt(b, 1);
+  for (std::size_t i = 2; i < kBlockLanes<Number>; i += 2) {
+    AddProduct(LanesAt(a, i), LanesAt(b, i), &even);
+    AddProduct(LanesAt(a, i + 1), LanesAt(b, i + 1), &odd);
   }
-  return SumOf(even, odd);
+  return static_cast<double>(SumOf(even, odd));
 }
 
-// sum += the terms' rows of a block, times their factors; the number of terms is a multiple of
-// four.
-template <typename Terms, typename Row>
-void AddRows(const Terms& terms, const Row& row, Block* sum) {
-  Block added = *sum;
+// sum += the terms' rows of a block, times their factors.
+template <typename Number, typename Terms, typename Row>
+void AddRows(const Terms& terms, const Row& row, Block<Number>* sum) {
+  Block<Number> added = *sum;
   for (std::size_t k = 0; k < terms.count; k += 4) {
-    const double* row0 = row(terms.terms[k].end);
-    const double* row1 = row(terms.terms[k + 1].end);
-    const double* row2 = row(terms.terms[k + 2].end);
-    const double* row3 = row(terms.terms[k + 3].end);
-    const double f0 = terms.terms[k].factor;
-    const double f1 = terms.terms[k + 1].factor;
-    const double f2 = terms.terms[k + 2].factor;
-    const double f3 = terms.terms[k + 3].factor;
-    for (std::size_t i = 0; i < kBlockLanes; ++i) {
-      added[i] += (f0 * LanesAt(row0, i) + f1 * LanesAt(row1, i)) +
-                  (f2 * LanesAt(row2, i) + f3 * LanesAt(row3, i));
+    const Number* row0 = row(terms.ends[k]);
+    const Number* row1 = row(terms.ends[k + 1]);
+    const Number* row2 = row(terms.ends[k + 2]);
+    const Number* row3 = row(terms.ends[k + 3]);
+    const auto f0 = LanesOf<Number>{} + static_cast<Number>(terms.factors[k]);
+    const auto f1 = LanesOf<Number>{} + static_cast<Number>(terms.factors[k + 1]);
+    const auto f2 = LanesOf<Number>{} + static_cast<Number>(terms.factors[k + 2]);
+    const auto f3 = LanesOf<Number>{} + static_cast<Number>(terms.factors[k + 3]);
+#pragma GCC unroll 8
+    for (std::size_t i = 0; i < kBlockLanes<Number>; ++i) {
+      LanesOf<Number> low = f0 * LanesAt(row0, i);
+      LanesOf<Number> high = f2 * LanesAt(row2, i);
+      AddProduct(f1, LanesAt(row1, i), &low);
+      AddProduct(f3, LanesAt(row3, i), &high);
+      added[i] += low + high;
     }
   }
   *sum = added;
 }
+
+template <typename Terms>
+void FillUpToFour(Terms* terms) {
+  for (; terms->count % 4 != 0; ++terms->count) {
+    terms->ends[terms->count] = 0;
+    terms->factors[terms->count] = 0;
+  }
+}
+
+double Highest(const Lanes& a) { return std::max(std::max(a[0], a[1]), std::max(a[2], a[3])); }
 
 }  // namespace
 
@@ -76,8 +92,10 @@ OutputLoss::OutputLoss(const Codebook& book)
     : encoder_(book),
       book_(book),
       values_(book.values.begin(), book.values.end()),
-      end_count_(book.values.size() - 1) {
-  for (std::size_t k = 0; k < end_count_; ++k) steps_[k] = values_[k] - values_[k + 1];
+      end_count_(book.values.size() - 1),
+      padded_end_count_((end_count_ + kLaneCount - 1) / kLaneCount * kLaneCount) {
+  midpoints_.fill(std::numeric_limits<double>::quiet_NaN());
+  std::copy(encoder_.midpoints().begin(), encoder_.midpoints().end(), midpoints_.begin());
 }
 
 void OutputLoss::Prepare(std::span<const float> weights, const InputFactor& factor,
@@ -88,70 +106,74 @@ void OutputLoss::Prepare(std::span<const float> weights, const InputFactor& fact
             "both terms of every weight or none");
   factor_ = &factor;
   terms_ = terms;
-  weights_ = weights;
+  weights_.Prepare(weights);
   count_ = factor.inputs();
   blocks_ = factor.blocks();
-  SortWeights();
   SumColumns();
+  has_coarse_ = count_ <= kMostCoarse;
+  if (has_coarse_) CopyToCoarse();
   SumWeightTerms();
-  point_ = {};
+  has_point_ = false;
 }
 
-void OutputLoss::SortWeights() {
-  keys_.resize(weights_.size());
-  for (std::size_t i = 0; i < keys_.size(); ++i) keys_[i] = SortKey(weights_[i], i);
-  std::sort(keys_.begin(), keys_.end());
-  order_.resize(keys_.size());
-  sorted_.assign(keys_.size() + kWalk, std::numeric_limits<double>::infinity());
-  for (std::size_t i = 0; i < keys_.size(); ++i) {
-    order_[i] = static_cast<Index>(keys_[i] & 0xffffffffU);
-    sorted_[i] = static_cast<double>(weights_[static_cast<std::size_t>(order_[i])]);
-  }
-  DAQ_CHECK(sorted_[0] < sorted_[keys_.size() - 1], "weights that are not all equal");
-  FillBuckets();
+template <typename Number>
+void OutputLoss::Sums<Number>::Resize(Index blocks, Index rows) {
+  if (prefix.rows() < rows) prefix.resize(rows, kBlock);
+  for (Rows* sums : {&target, &codes, &error}) sums->resize(blocks, kBlock);
 }
 
 void OutputLoss::SumColumns() {
-  const Index rows = blocks_ * (count_ + 1);
-  if (prefix_.rows() < rows) prefix_.resize(rows, kBlock);
-  target_.resize(blocks_, kBlock);
-  codes_.resize(blocks_, kBlock);
-  error_.resize(blocks_, kBlock);
+  const std::span<const Index> order = weights_.order();
+  sums_.Resize(blocks_, blocks_ * (count_ + 1));
   ones_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
-    Block sum{};
-    Block target{};
-    double* out = prefix_.data() + block * (count_ + 1) * kBlock;
-    for (std::size_t k = 0; k < kBlockLanes; ++k) LanesAt(out, k) = sum[k];
+    Block<double> sum{};
+    Block<double> target{};
+    double* out = sums_.prefix.data() + block * (count_ + 1) * kBlock;
+    for (std::size_t k = 0; k < kBlockLanes<double>; ++k) LanesAt(out, k) = sum[k];
     for (Index i = 0; i < count_; ++i) {
-      const Index ahead =
-          order_[static_cast<std::size_t>(std::min(i + kPrefetchAhead, count_ - 1))];
+      const Index ahead = order[static_cast<std::size_t>(std::min(i + kPrefetchAhead, count_ - 1))];
       const double* next = factor_->Column(block, ahead);
       for (Index line = 0; line < kBlock; line += 8) __builtin_prefetch(next + line);
-      const double* column = factor_->Column(block, order_[static_cast<std::size_t>(i)]);
-      const double weight = sorted_[static_cast<std::size_t>(i)];
+      const double* column = factor_->Column(block, order[static_cast<std::size_t>(i)]);
+      const double weight = weights_.values()[i];
       out += kBlock;
-      for (std::size_t k = 0; k < kBlockLanes; ++k) {
+      for (std::size_t k = 0; k < kBlockLanes<double>; ++k) {
         sum[k] += LanesAt(column, k);
         target[k] += weight * LanesAt(column, k);
         LanesAt(out, k) = sum[k];
       }
     }
-    for (std::size_t k = 0; k < kBlockLanes; ++k) LanesAt(target_.row(block).data(), k) = target[k];
+    double* target_out = sums_.target.row(block).data();
+    for (std::size_t k = 0; k < kBlockLanes<double>; ++k) LanesAt(target_out, k) = target[k];
     ones_ones_ += Product(sum, sum);
+  }
+}
+
+void OutputLoss::CopyToCoarse() {
+  const Index rows = blocks_ * (count_ + 1);
+  coarse_.Resize(blocks_, rows);
+  coarse_.prefix.topRows(rows) = sums_.prefix.topRows(rows).cast<float>();
+  coarse_.target = sums_.target.cast<float>();
+  length_ = target_length_ = 0;
+  for (Index i = 0; i < count_; ++i) {
+    const double length = factor_->Length(weights_.order()[static_cast<std::size_t>(i)]);
+    length_ += length;
+    target_length_ += length * std::abs(weights_.values()[i]);
   }
 }
 
 void OutputLoss::SumWeightTerms() {
   has_terms_ = !terms_.square.empty();
   if (!has_terms_) return;
-  term_prefix_.resize(static_cast<std::size_t>(count_) + 1);
+  const auto count = static_cast<std::size_t>(count_);
+  term_prefix_.resize(count + 1);
   std::array<double, 4> sum{};
   linear_target_ = 0;
   term_prefix_[0] = sum;
-  for (std::size_t i = 0; i < static_cast<std::size_t>(count_); ++i) {
-    const auto index = static_cast<std::size_t>(order_[i]);
-    const double weight = sorted_[i];
+  for (std::size_t i = 0; i < count; ++i) {
+    const auto index = static_cast<std::size_t>(weights_.order()[i]);
+    const double weight = weights_.values()[i];
     const double square = terms_.square[index];
     const double linear = terms_.linear[index];
     sum[0] += square;
@@ -163,76 +185,75 @@ void OutputLoss::SumWeightTerms() {
   }
 }
 
-// Monotone: of two values the larger never lies in an earlier bucket.
-std::int32_t OutputLoss::BucketOf(double value) const {
-  const double position = (value - lowest_weight_) * buckets_per_weight_;
-  const auto last = static_cast<double>(kBucketsPerWeight * count_ - 1);
-  return static_cast<std::int32_t>(std::min(std::max(position, 0.0), last));
-}
-
-void OutputLoss::FillBuckets() {
-  const auto buckets = static_cast<std::size_t>(kBucketsPerWeight * count_);
-  lowest_weight_ = sorted_.front();
-  buckets_per_weight_ = static_cast<double>(buckets) /
-                        (sorted_[static_cast<std::size_t>(count_) - 1] - lowest_weight_);
-  bucket_begin_.resize(buckets + 1);
-  std::size_t bucket = 0;
-  for (Index i = 0; i < count_; ++i) {
-    const auto of_weight = static_cast<std::size_t>(BucketOf(sorted_[static_cast<std::size_t>(i)]));
-    while (bucket <= of_weight) bucket_begin_[bucket++] = static_cast<std::int32_t>(i);
-  }
-  while (bucket <= buckets) bucket_begin_[bucket++] = static_cast<std::int32_t>(count_);
-}
-
-// Most buckets hold less than kWalk weights: those are counted without a branch, which could not be
-// foreseen.
-std::int32_t OutputLoss::CountInBucket(double threshold, std::int32_t bucket) const {
-  const std::int32_t begin = bucket_begin_[static_cast<std::size_t>(bucket)];
-  const double* weights = sorted_.data() + begin;
-  std::int32_t count = 0;
-  for (std::int32_t i = 0; i < kWalk; ++i) count += weights[i] <= threshold ? 1 : 0;
-  if (count < kWalk) return begin + count;
-  const double* end = sorted_.data() + bucket_begin_[static_cast<std::size_t>(bucket) + 1];
-  return static_cast<std::int32_t>(std::upper_bound(weights + kWalk, end, threshold) -
-                                   sorted_.data());
-}
-
-void OutputLoss::CountUpTo(std::span<const double> thresholds,
-                           std::span<std::int32_t> counts) const {
-  for (std::size_t k = 0; k < counts.size(); ++k) counts[k] = BucketOf(thresholds[k]);
-  for (std::size_t k = 0; k < counts.size(); ++k)
-    counts[k] = CountInBucket(thresholds[k], counts[k]);
-}
-
 void OutputLoss::FindThresholds(const GridPoint& point) {
-  const double* midpoints = encoder_.midpoints().data();
-  for (std::size_t k = 0; k < end_count_; ++k)
-    thresholds_[k] = (midpoints[k] - point.zero_point) * point.scale;
+  for (std::size_t k = 0; k < padded_end_count_; ++k)
+    thresholds_[k] = (midpoints_[k] - point.zero_point) * point.scale;
 }
 
-// Most steps of a search move few ends or none. These are short loops without a branch; finding an
-// end anew is a search with several.
-std::size_t OutputLoss::FindMovedEnds() {
-  std::int64_t any = 0;
-  for (std::size_t k = 0; k < end_count_; ++k) {
+// Most steps of a search move few ends or none, which short loops without a branch find out; to
+// find an end anew takes as long as all of that.
+std::size_t OutputLoss::FindEnds() {
+  std::int64_t moved = 0;
+  for (std::size_t k = 0; k < padded_end_count_; ++k) {
     is_moved_[k] = static_cast<std::int64_t>(thresholds_[k] < weight_before_[k]) |
                    static_cast<std::int64_t>(thresholds_[k] >= weight_behind_[k]);
-    any |= is_moved_[k];
+    moved += is_moved_[k];
   }
-  if (any == 0) return 0;
-  std::size_t moved = 0;
-  for (std::size_t k = 0; k < end_count_; ++k) {
-    moved_[moved] = k;
-    moved += static_cast<std::size_t>(is_moved_[k]);
+  const auto count = static_cast<std::size_t>(moved);
+  if (IsFew(count)) {
+    CollectChanges(count);
+  } else {
+    weights_.CountUpTo(std::span(thresholds_).first(end_count_),
+                       std::span(probe_ends_).first(end_count_));
   }
-  return moved;
+  return count;
 }
 
-double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) const {
+void OutputLoss::CollectChanges(std::size_t moved) {
+  std::copy_n(ends_.begin(), end_count_, probe_ends_.begin());
+  std::array<std::size_t, kMostTerms> which;
+  std::size_t at = 0;
+  for (std::size_t k = 0; at < moved; ++k) {
+    which[at] = k;
+    at += static_cast<std::size_t>(is_moved_[k]);
+  }
+  changes_.count = 0;
+  for (std::size_t i = 0; i < moved; ++i) {
+    const std::size_t k = which[i];
+    probe_ends_[k] = weights_.CountUpTo(thresholds_[k]);
+    const double step = values_[k] - values_[k + 1];
+    changes_.ends[changes_.count] = probe_ends_[k];
+    changes_.factors[changes_.count++] = step;
+    changes_.ends[changes_.count] = ends_[k];
+    changes_.factors[changes_.count++] = -step;
+  }
+  FillUpToFour(&changes_);
+}
+
+// Equal ends make one term, and ends that all weights lie before make none: many such terms would
+// cancel digits. Without a branch: which ends are equal could not be foreseen.
+double OutputLoss::CollectCodes(const Ends& ends) {
+  std::size_t highest = 0;
+  for (std::size_t k = 0; k < end_count_; ++k) highest += ends[k] < count_ ? 1U : 0U;
+  std::size_t count = 0;
+  double first_value = values_[0];  // of codes with the same end
+  for (std::size_t k = 0; k < highest; ++k) {
+    const bool is_new = k > 0 && ends[k] != ends[k - 1];
+    count += is_new ? 1 : 0;
+    first_value = is_new ? values_[k] : first_value;
+    codes_.ends[count] = ends[k];
+    codes_.factors[count] = first_value - values_[k + 1];
+  }
+  codes_.count = highest > 0 ? count + 1 : 0;
+  FillUpToFour(&codes_);
+  return values_[highest];
+}
+
+double OutputLoss::TermsAt(const GridPoint& point, const Ends& ends) const {
   double sum = 0;
   std::size_t begin = 0;
   for (std::size_t code = 0; code <= end_count_; ++code) {
-    const std::size_t end = static_cast<std::size_t>(code < end_count_ ? ends[code] : count_);
+    const auto end = static_cast<std::size_t>(code < end_count_ ? ends[code] : count_);
     if (end == begin) continue;
     const std::array<double, 4>& low = term_prefix_[begin];
     const std::array<double, 4>& high = term_prefix_[end];
@@ -244,56 +265,44 @@ double OutputLoss::TermsAt(const GridPoint& point, std::span<const Index> ends) 
   return sum - 2 * linear_target_;
 }
 
-// Codes are the highest that a weight has minus the sum of the steps (c_k+1 - c_k) whose threshold
-// is not below the weight. Equal ends make one term. Without a branch: which ends are equal could
-// not be foreseen.
-double OutputLoss::CollectTerms(std::span<const Index> ends) {
-  std::size_t highest = end_count_;
-  while (highest > 0 && ends[highest - 1] == count_) --highest;
-  std::size_t count = 0;
-  Index last_end = ends[0];
-  double factor = 0;
-  for (std::size_t k = 0; k < highest; ++k) {
-    const bool is_new = ends[k] != last_end;
-    count += is_new ? 1 : 0;
-    factor = (is_new ? 0 : factor) + steps_[k];
-    last_end = ends[k];
-    sum_.terms[count] = {.end = last_end, .factor = factor};
-  }
-  if (highest > 0) ++count;
-  sum_.count = count;
-  sum_.FillUpToFour();
-  return values_[highest];
-}
-
 void OutputLoss::MoveTo(const GridPoint& point) {
   DAQ_CHECK(IsStorable(point, book_), "a grid that can be stored");
-  point_ = point;
-  FindThresholds(point);
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  CountUpTo(std::span(thresholds_).first(end_count_), std::span(counts_).first(end_count_));
+  FindThresholds(point);
+  // A step that few weights follow changes the sums of codes, which rounds them once more; all else
+  // is computed from them. Thousands of such steps are far below what decides a search.
+  bool by_changes = false;
+  if (has_point_) {
+    by_changes = IsFew(FindEnds());
+    std::copy_n(probe_ends_.begin(), end_count_, ends_.begin());
+  } else {
+    weights_.CountUpTo(std::span(thresholds_).first(end_count_),
+                       std::span(ends_).first(end_count_));
+  }
+  has_point_ = true;
+  point_ = point;
   for (std::size_t k = 0; k < end_count_; ++k) {
-    ends_[k] = counts_[k];
-    const auto end = static_cast<std::size_t>(ends_[k]);
-    weight_before_[k] = end == 0 ? -kInfinity : sorted_[end - 1];
-    weight_behind_[k] = ends_[k] == count_ ? kInfinity : sorted_[end];
+    const Index end = ends_[k];
+    weight_before_[k] = end == 0 ? -kInfinity : weights_.values()[end - 1];
+    weight_behind_[k] = weights_.values()[end];
   }
   FindSafeInterval();
-  const double whole = CollectTerms(std::span(ends_).first(end_count_));
+  const double highest = by_changes ? 0 : CollectCodes(ends_);
   const double offset = point.scale * point.zero_point;
   output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
-    Block sum{};
-    AddRows(
-        sum_, [&](Index end) { return Prefix(block, end); }, &sum);
-    const double* ones = Prefix(block, count_);
-    const double* target = target_.row(block).data();
-    double* codes = codes_.row(block).data();
-    double* error = error_.row(block).data();
-    for (std::size_t i = 0; i < kBlockLanes; ++i) {
-      const Lanes all = sum[i] + whole * LanesAt(ones, i);
-      LanesAt(codes, i) = all;
-      LanesAt(error, i) = point.scale * all - offset * LanesAt(ones, i) - LanesAt(target, i);
+    const double* ones = Prefix(sums_, block, count_);
+    const double* target = sums_.target.row(block).data();
+    double* codes = sums_.codes.row(block).data();
+    double* error = sums_.error.row(block).data();
+    Block<double> sum;
+    for (std::size_t i = 0; i < kBlockLanes<double>; ++i)
+      sum[i] = by_changes ? Lanes(LanesAt(codes, i)) : highest * LanesAt(ones, i);
+    AddRows<double>(
+        by_changes ? changes_ : codes_, [&](Index end) { return Prefix(sums_, block, end); }, &sum);
+    for (std::size_t i = 0; i < kBlockLanes<double>; ++i) {
+      LanesAt(codes, i) = sum[i];
+      LanesAt(error, i) = point.scale * sum[i] - offset * LanesAt(ones, i) - LanesAt(target, i);
     }
     output_loss_ += Product(error, error);
     error_codes_ += Product(error, codes);
@@ -301,45 +310,53 @@ void OutputLoss::MoveTo(const GridPoint& point) {
     codes_codes_ += Product(codes, codes);
     codes_ones_ += Product(codes, ones);
   }
+  if (has_coarse_) {
+    coarse_.codes = sums_.codes.cast<float>();
+    coarse_.error = sums_.error.cast<float>();
+  }
   loss_ = output_loss_;
-  if (has_terms_) loss_ += TermsAt(point, std::span(ends_).first(end_count_));
+  if (has_terms_) loss_ += TermsAt(point, ends_);
 }
 
 // An end stays while weight_before_ <= (mid - z) s < weight_behind_. Solved for s and for z, with a
-// margin for the roundings of either side: a few times 2^-53.
+// margin for the roundings of either side: a few times 2^-53. A bound that is no number, of a
+// weight that does not exist or an end behind the last, is none.
 void OutputLoss::FindSafeInterval() {
   constexpr double kMargin = 0x1p-48;
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  safe_scale_low_ = safe_zero_point_low_ = -kInfinity;
-  safe_scale_high_ = safe_zero_point_high_ = kInfinity;
+  const Lanes infinity = Lanes{} + std::numeric_limits<double>::infinity();
+  const Lanes larger = Lanes{} + (1 + kMargin);
+  const Lanes smaller = Lanes{} + (1 - kMargin);
+  Lanes scale_low = -infinity;
+  Lanes scale_high = infinity;
+  Lanes zero_point_low = -infinity;
+  Lanes zero_point_high = infinity;
   const double inverse_scale = 1 / point_.scale;
-  const std::span<const double> midpoints = encoder_.midpoints();
-  for (std::size_t k = 0; k < end_count_; ++k) {
-    const double middle = midpoints[k];
-    const double factor = middle - point_.zero_point;
-    const double inverse_factor = 1 / factor;  // a division takes as long as all the rest
-    for (const bool is_before : {true, false}) {
-      const double weight = is_before ? weight_before_[k] : weight_behind_[k];
-      if (std::isinf(weight)) continue;
-      // A factor that has no inverse lets no scale that can be stored reach the weight.
-      if (std::isfinite(inverse_factor)) {
-        const double scale = weight * inverse_factor;
-        const double margin = kMargin * std::abs(scale);
-        if (is_before == (factor > 0)) {
-          safe_scale_low_ = std::max(safe_scale_low_, scale + margin);
-        } else {
-          safe_scale_high_ = std::min(safe_scale_high_, scale - margin);
-        }
-      }
-      const double in_code_units = weight * inverse_scale;
-      const double margin = kMargin * (std::abs(middle) + std::abs(in_code_units));
-      if (is_before) {
-        safe_zero_point_high_ = std::min(safe_zero_point_high_, middle - in_code_units - margin);
-      } else {
-        safe_zero_point_low_ = std::max(safe_zero_point_low_, middle - in_code_units + margin);
-      }
-    }
+  for (std::size_t i = 0; i < padded_end_count_ / kLaneCount; ++i) {
+    const Lanes middle = LanesAt(midpoints_.data(), i);
+    const Lanes before = LanesAt(weight_before_.data(), i);
+    const Lanes behind = LanesAt(weight_behind_.data(), i);
+    const Lanes factor = middle - point_.zero_point;
+    const Lanes inverse_factor = 1 / factor;
+    Lanes low = (factor > 0 ? before : behind) * inverse_factor;
+    Lanes high = (factor > 0 ? behind : before) * inverse_factor;
+    low *= low > 0 ? larger : smaller;
+    high *= high > 0 ? smaller : larger;
+    // A factor that has no inverse lets no scale that can be stored reach the weight.
+    const auto has_inverse = inverse_factor < infinity && inverse_factor > -infinity;
+    scale_low = has_inverse && low > scale_low ? low : scale_low;
+    scale_high = has_inverse && high < scale_high ? high : scale_high;
+    low = behind * inverse_scale;
+    high = before * inverse_scale;
+    const Lanes size = middle > 0 ? middle : -middle;
+    low = middle - low + kMargin * (size + (low > 0 ? low : -low));
+    high = middle - high - kMargin * (size + (high > 0 ? high : -high));
+    zero_point_low = low > zero_point_low ? low : zero_point_low;
+    zero_point_high = high < zero_point_high ? high : zero_point_high;
   }
+  safe_scale_low_ = Highest(scale_low);
+  safe_scale_high_ = -Highest(-scale_high);
+  safe_zero_point_low_ = Highest(zero_point_low);
+  safe_zero_point_high_ = -Highest(-zero_point_high);
 }
 
 bool OutputLoss::IsSafe(const GridPoint& point) const {
@@ -354,69 +371,79 @@ double OutputLoss::At(const GridPoint& point, double bound) {
   std::size_t moved = 0;
   if (!IsSafe(point)) {
     FindThresholds(point);
-    moved = FindMovedEnds();
+    moved = FindEnds();
   }
-  if (moved == 0) {
-    const double start = has_terms_ ? TermsAt(point, std::span(ends_).first(end_count_)) : 0;
-    return start + WithSameCodes(point);
+  const double start = has_terms_ ? TermsAt(point, moved == 0 ? ends_ : probe_ends_) : 0;
+  if (moved == 0) return start + WithSameCodes(point);
+  const double highest = IsFew(moved) ? 0 : CollectCodes(probe_ends_);
+  const auto loss = [&](const auto& sums, double most) {
+    return IsFew(moved) ? FromChanges(sums, point, most) : FromCodes(sums, point, highest, most);
+  };
+  if (has_coarse_) {
+    const double most = CoarseBound(point, bound - start);
+    if (most < kMostInFloat && loss(coarse_, most) > most)
+      return std::numeric_limits<double>::infinity();
   }
-  for (std::size_t i = 0; i < moved; ++i) moved_thresholds_[i] = thresholds_[moved_[i]];
-  CountUpTo(std::span(moved_thresholds_).first(moved), std::span(counts_).first(moved));
-  // A difference reads two rows a change and three vectors of the current point.
-  const bool by_difference = 2 * moved < end_count_;
-  if (!by_difference || has_terms_) {
-    std::copy_n(ends_.begin(), end_count_, probe_ends_.begin());
-    for (std::size_t i = 0; i < moved; ++i) probe_ends_[moved_[i]] = counts_[i];
-  }
-  const double start = has_terms_ ? TermsAt(point, std::span(probe_ends_).first(end_count_)) : 0;
-  if (!by_difference) return FromCodes(point, bound, start);
-  for (std::size_t i = 0; i < moved; ++i) {
-    const double step = steps_[moved_[i]];
-    changes_.terms[2 * i] = {.end = counts_[i], .factor = step};
-    changes_.terms[2 * i + 1] = {.end = ends_[moved_[i]], .factor = -step};
-  }
-  changes_.count = 2 * moved;
-  changes_.FillUpToFour();
-  return FromDifferences(point, bound, start);
+  return start + loss(sums_, bound - start);
 }
 
-double OutputLoss::FromCodes(const GridPoint& point, double bound, double start) {
-  const double whole = CollectTerms(std::span(probe_ends_).first(end_count_));
-  const double offset = point.scale * (whole - point.zero_point);
-  double loss = start;
+template <typename Number>
+double OutputLoss::FromCodes(const Sums<Number>& sums, const GridPoint& point, double highest,
+                             double bound) const {
+  const auto scale = static_cast<Number>(point.scale);
+  const auto offset = static_cast<Number>(point.scale * (highest - point.zero_point));
+  double loss = 0;
   for (Index block = 0; block < blocks_ && loss <= bound; ++block) {
-    Block sum{};
-    AddRows(
-        sum_, [&](Index end) { return Prefix(block, end); }, &sum);
-    const double* ones = Prefix(block, count_);
-    const double* target = target_.row(block).data();
-    for (std::size_t i = 0; i < kBlockLanes; ++i) {
-      sum[i] = point.scale * sum[i] + (offset * LanesAt(ones, i) - LanesAt(target, i));
-    }
-    loss += Product(sum, sum);
+    Block<Number> sum{};
+    AddRows<Number>(
+        codes_, [&](Index end) { return Prefix(sums, block, end); }, &sum);
+    const Number* ones = Prefix(sums, block, count_);
+    const Number* target = sums.target.row(block).data();
+    for (std::size_t i = 0; i < kBlockLanes<Number>; ++i)
+      sum[i] = scale * sum[i] + (offset * LanesAt(ones, i) - LanesAt(target, i));
+    loss += Product<Number>(sum, sum);
   }
   return loss;
 }
 
-double OutputLoss::FromDifferences(const GridPoint& point, double bound, double start) const {
-  const double scale_step = point.scale - point_.scale;
-  const double offset_step = point.scale * point.zero_point - point_.scale * point_.zero_point;
-  double loss = start;
+template <typename Number>
+double OutputLoss::FromChanges(const Sums<Number>& sums, const GridPoint& point,
+                               double bound) const {
+  const auto scale = static_cast<Number>(point.scale);
+  const auto scale_step = static_cast<Number>(point.scale - point_.scale);
+  const auto offset_step =
+      static_cast<Number>(point.scale * point.zero_point - point_.scale * point_.zero_point);
+  double loss = 0;
   for (Index block = 0; block < blocks_ && loss <= bound; ++block) {
-    Block sum{};
-    AddRows(
-        changes_, [&](Index end) { return Prefix(block, end); }, &sum);
-    const double* ones = Prefix(block, count_);
-    const double* codes = codes_.row(block).data();
-    const double* error = error_.row(block).data();
-    for (std::size_t i = 0; i < kBlockLanes; ++i) {
-      sum[i] = point.scale * sum[i] +
-               (scale_step * LanesAt(codes, i) - offset_step * LanesAt(ones, i)) +
+    Block<Number> sum{};
+    AddRows<Number>(
+        changes_, [&](Index end) { return Prefix(sums, block, end); }, &sum);
+    const Number* ones = Prefix(sums, block, count_);
+    const Number* codes = sums.codes.row(block).data();
+    const Number* error = sums.error.row(block).data();
+    for (std::size_t i = 0; i < kBlockLanes<Number>; ++i) {
+      sum[i] = scale * sum[i] + (scale_step * LanesAt(codes, i) - offset_step * LanesAt(ones, i)) +
                LanesAt(error, i);
     }
-    loss += Product(sum, sum);
+    loss += Product<Number>(sum, sum);
   }
   return loss;
+}
+
+// An output adds up parts: rows of the sums, of the current point and of the target, each times a
+// factor. A part is rounded when it becomes float, when it is multiplied and with each addition on
+// its way, fewer than `roundings` times. Over all rows, parts that sum up columns are together at
+// most `parts` times as long as the columns one by one, so rounding moves the outputs by at most
+// `error`. Their squares and the sum of these add some more roundings of what they come to.
+double OutputLoss::CoarseBound(const GridPoint& point, double bound) const {
+  const double roundings = static_cast<double>(padded_end_count_ / 4) + 12;
+  const double width = 3 * (values_.back() - values_.front()) + 2 * std::abs(values_.back());
+  const double parts = (point.scale + point_.scale) * width +
+                       std::abs(point.scale * point.zero_point) +
+                       2 * std::abs(point_.scale * point_.zero_point);
+  const double error = kFloatRounding * roundings * (parts * length_ + target_length_);
+  const double root = std::sqrt(std::max(bound, 0.0)) + error;
+  return (1 + 32 * kFloatRounding) * root * root;
 }
 
 // |error + a codes - b ones|^2 in six products.

@@ -4,9 +4,11 @@
 #include <span>
 #include <vector>
 
+#include "base/matrix.h"
 #include "methods/codebook.h"
 #include "methods/encode.h"
 #include "methods/input_factor.h"
+#include "methods/sorted_weights.h"
 
 namespace daq {
 
@@ -61,103 +63,118 @@ class OutputLoss {
 
  private:
   static constexpr Index kBlock = InputFactor::kBlock;
-  static constexpr std::size_t kMostEnds = 255;
+  static constexpr std::size_t kMostTerms = SortedWeights::kMostThresholds;
 
-  // Summed-up rows and their factors.
-  struct Term {
-    Index end;
-    double factor;
-  };
+  // ends[k] = the number of weights with codes up to k, for all codes but the last.
+  using Ends = std::array<Index, kMostTerms>;
+
+  // Rows of the sums and their factors. Filled up with row 0, all zeros, to a multiple of four.
   struct Terms {
-    std::array<Term, 2 * kMostEnds + 4> terms;
+    Ends ends{};
+    std::array<double, kMostTerms> factors{};
     std::size_t count = 0;
-
-    // Row 0 of the sums is all zeros.
-    void FillUpToFour() {
-      while (count % 4 != 0) terms[count++] = {.end = 0, .factor = 0};
-    }
   };
+
+  // The group's sums in one precision.
+  template <typename Number>
+  struct Sums {
+    using Rows = Eigen::Matrix<Number, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+
+    Rows prefix;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
+    Rows target;  // R w, [blocks, kBlock]
+    Rows codes;   // R q with q the code values at the current point, likewise
+    Rows error;   // R (w' - w) there
+
+    void Resize(Index blocks, Index rows);
+  };
+
+  template <typename Number>
+  const Number* Prefix(const Sums<Number>& sums, Index block, Index end) const {
+    // Eigen's storage is aligned.
+    return sums.prefix.data() + (block * (count_ + 1) + end) * kBlock;
+  }
+
+  void SumColumns();
+  void CopyToCoarse();
+  void SumWeightTerms();
 
   // The Encoder's thresholds at `point` into thresholds_, in double: w <= t_k is the same question.
   void FindThresholds(const GridPoint& point);
-  // counts[k] = the number of weights <= thresholds[k].
-  void CountUpTo(std::span<const double> thresholds, std::span<std::int32_t> counts) const;
-  std::int32_t CountInBucket(double threshold, std::int32_t bucket) const;
-  std::int32_t BucketOf(double value) const;
+  // Where thresholds_ put the ends, into probe_ends_. Returns how many of ends_ moved; few are put
+  // into changes_, too.
+  std::size_t FindEnds();
+  void CollectChanges(std::size_t moved);
+  // True if the changes make fewer terms than the codes: each reads two rows.
+  bool IsFew(std::size_t moved) const { return 2 * moved < end_count_; }
+  // Fills codes_: how much lower than the highest that is used all weights' code values are.
+  // Returns the highest.
+  double CollectCodes(const Ends& ends);
   void FindSafeInterval();
   bool IsSafe(const GridPoint& point) const;
-  double TermsAt(const GridPoint& point, std::span<const Index> ends) const;
-  // Fills moved_ with the ends that thresholds_ put elsewhere than point_ does; returns how many.
-  std::size_t FindMovedEnds();
-  double FromCodes(const GridPoint& point, double bound, double start);
-  double FromDifferences(const GridPoint& point, double bound, double start) const;
-  double WithSameCodes(const GridPoint& point) const;
-  // Fills sum_: how much lower than the highest all weights' code values are; returns the highest.
-  double CollectTerms(std::span<const Index> ends);
-  void SortWeights();
-  void FillBuckets();
-  void SumColumns();
-  void SumWeightTerms();
 
-  const double* Prefix(Index block, Index end) const {
-    return prefix_.data() + (block * (count_ + 1) + end) * kBlock;  // Eigen's storage is aligned
-  }
+  // What the WeightTerms add.
+  double TermsAt(const GridPoint& point, const Ends& ends) const;
+  // The loss without them where no end has moved.
+  double WithSameCodes(const GridPoint& point) const;
+  // The same from codes_ and the highest value, or from changes_ since the current point; or any
+  // number > bound where it is greater than bound.
+  template <typename Number>
+  double FromCodes(const Sums<Number>& sums, const GridPoint& point, double highest,
+                   double bound) const;
+  template <typename Number>
+  double FromChanges(const Sums<Number>& sums, const GridPoint& point, double bound) const;
+  // If these find more than this in float, the loss is > bound.
+  double CoarseBound(const GridPoint& point, double bound) const;
 
   Encoder encoder_;
   Codebook book_;
   std::vector<double> values_;
-  std::size_t end_count_;                // codes - 1
-  std::array<double, kMostEnds> steps_;  // from each code's value down from the next one's
+  std::size_t end_count_;                     // codes - 1
+  std::size_t padded_end_count_;              // up to whole lanes
+  std::array<double, kMostTerms> midpoints_;  // the Encoder's, then NaN
 
   // The group.
   const InputFactor* factor_ = nullptr;
   WeightTerms terms_;
-  std::span<const float> weights_;
-  Index count_ = 0;
+  SortedWeights weights_;
+  Index count_ = 0;  // weights
   Index blocks_ = 0;
-  std::vector<std::uint64_t> keys_;  // for sorting
-  std::vector<Index> order_;         // of the sorted weights
-  std::vector<double> sorted_;       // the weights, then kWalk times infinity
-  // Weights fall into equally wide buckets: bucket_begin_[b] of them lie in buckets before b.
-  std::vector<std::int32_t> bucket_begin_;
-  double lowest_weight_ = 0;
-  double buckets_per_weight_ = 0;  // of weight's unit
-  MatrixD prefix_;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
-  MatrixD target_;  // R w, [blocks, kBlock]
+  Sums<double> sums_;
   double ones_ones_ = 0;  // |R 1|^2
+  // Rounded to float, where that pays: most points lose by more than rounding.
+  Sums<float> coarse_;
+  bool has_coarse_ = false;
+  double length_ = 0;         // sum of |R_i|
+  double target_length_ = 0;  // sum of |w_i| |R_i|
   bool has_terms_ = false;
   std::vector<std::array<double, 4>> term_prefix_;  // sums of square * {1, w, w^2} and linear
   double linear_target_ = 0;                        // sum of linear * w
 
-  // The current point: R q and R (w' - w) with q the code values, and their products.
+  // The current point.
   GridPoint point_;
+  bool has_point_ = false;
   double loss_ = 0;
-  double output_loss_ = 0;             // loss_ without the WeightTerms
-  std::array<Index, kMostEnds> ends_;  // ends_[k]: the number of weights with codes up to k
+  double output_loss_ = 0;  // loss_ without the WeightTerms
+  Ends ends_{};
   // The weights before and behind each end: it stays as it is while its threshold is >= the one and
   // < the other.
-  std::array<double, kMostEnds> weight_before_;
-  std::array<double, kMostEnds> weight_behind_;
+  std::array<double, kMostTerms> weight_before_{};
+  std::array<double, kMostTerms> weight_behind_{};
   // Between these, exclusive, no end moves if the scale alone or the zero-point alone changes.
   double safe_scale_low_ = 0;
   double safe_scale_high_ = 0;
   double safe_zero_point_low_ = 0;
   double safe_zero_point_high_ = 0;
-  MatrixD codes_;  // [blocks, kBlock]
-  MatrixD error_;  // [blocks, kBlock]
-  double error_codes_ = 0;
+  double error_codes_ = 0;  // products of R (w' - w), R q and R 1
   double error_ones_ = 0;
   double codes_codes_ = 0;
   double codes_ones_ = 0;
 
   // The point that is looked at.
-  std::array<double, kMostEnds> thresholds_;
-  std::array<Index, kMostEnds> probe_ends_;
-  std::array<std::int64_t, kMostEnds> is_moved_;
-  std::array<std::size_t, kMostEnds> moved_;
-  std::array<double, kMostEnds> moved_thresholds_;
-  std::array<std::int32_t, kMostEnds> counts_;
-  Terms sum_;
+  std::array<double, kMostTerms> thresholds_{};
+  std::array<std::int64_t, kMostTerms> is_moved_{};
+  Ends probe_ends_{};
+  Terms codes_;
   Terms changes_;
 };
 

@@ -56,6 +56,9 @@ TEST_F(ManifestTest, DamagedOnesAreRefused) {
   EXPECT_EQ(ErrorOf([](Json*) {}), "no error");
   // A cell more or less would be looked up beside the table.
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["cells"].push_back("cell"); }), damaged);
+  // What is no cell's name might lead to any file, or to none that a file system can have.
+  for (const std::string& id : {std::string("../cell"), std::string(300, 'a')})
+    EXPECT_EQ(ErrorOf([&](Json* json) { (*json)["rows"][0]["cells"][0] = id; }), damaged) << id;
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["columns"] = Json::array(); }), damaged);
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["columns"][0]["window_tokens"] = 1e300; }), damaged);
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["method"] = 1; }), damaged);

@@ -7,6 +7,7 @@
 
 #include "base/matrix.h"
 #include "methods/encode.h"
+#include "methods/format.h"
 #include "methods/output_loss.h"
 #include "methods/sign_search.h"
 
