@@ -30,7 +30,7 @@ namespace {
 
 constexpr Index kLanes = static_cast<Index>(LaneEncoder::kLanes);
 // Pieces of the products.
-constexpr Index kRowsPerProduct = 256;
+constexpr Index kRowsPerProduct = 1024;
 constexpr Index kColumnsPerProduct = 1024;
 
 Index Pieces(Index size, Index piece) { return (size + piece - 1) / piece; }

@@ -20,7 +20,7 @@ fi
 
 scripts/install.sh --bench
 cmake --preset release
-cmake --build --preset release --target daq-bench
+cmake --build --preset release --target daq-bench gptq_bench
 [[ -x $venv/bin/python ]] || python3 -m venv "$venv"
 echo "bench-peers: installing the peers into $venv"
 "$venv/bin/pip" install --quiet torch==2.15.0 transformers==5.24.0 safetensors numpy gguf==0.19.0 llama-cpp-python==0.3.36

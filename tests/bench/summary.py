@@ -63,9 +63,17 @@ def summary(folder: pathlib.Path) -> tuple[dict, dict]:
     if (file := folder / "authors.json").exists():
         for method, runs in json.loads(file.read_text())["methods"].items():
             for threads in ("1", "2"):
-                add(f"{method}_vs_authors{'' if threads == '1' else '_2_threads'}",
-                    runs[threads]["authors"]["seconds"] / runs[threads]["daq_bench"],
-                    f"authors.json: seconds of the authors' procedure in PyTorch over ours, a 7B-shaped block, {threads} threads")
+                name = f"_vs_authors{'' if threads == '1' else '_2_threads'}"
+                seconds = runs[threads]["authors"]["seconds"]
+                of = f"seconds of the authors' procedure in PyTorch over ours, {threads} thread{'s' * (threads > '1')}"
+                if alone := runs[threads].get("down_proj"):
+                    add(f"{method}{name}", runs[threads]["authors"]["layers"]["mlp.down_proj"] / alone,
+                        f"authors.json: {of}, a 4096 x 11008 layer")
+                    add(f"{method}_block{name}", seconds / runs[threads]["daq_bench"],
+                        f"authors.json: {of}, a 7B-shaped block, ours with reports on its layers")
+                else:
+                    add(f"{method}{name}", seconds / runs[threads]["daq_bench"],
+                        f"authors.json: {of}, a 7B-shaped block, ours with reports on its layers")
     if (file := folder / "program.json").exists():
         program = json.loads(file.read_text())
         add("twelve_recipes_ratio", program["twelve_recipes"]["ratio"],
@@ -106,9 +114,11 @@ def tables(folder: pathlib.Path, figures: dict) -> str:
                  + table(["program", "threads", "tokens a second", "daq-bench over it"], rows) + "\n")
     if (file := folder / "authors.json").exists():
         authors = json.loads(file.read_text())["methods"]
-        rows = [[method, threads, f"{run['authors']['seconds']:.0f}", f"{run['daq_bench']:.1f}",
-                 f"{run['authors']['seconds'] / run['daq_bench']:.1f}"]
+        row = lambda name, threads, theirs, ours: [name, threads, f"{theirs:.0f}", f"{ours:.1f}", f"{theirs / ours:.1f}"]
+        rows = [row(method, threads, run["authors"]["seconds"], run["daq_bench"])
                 for method, runs in authors.items() for threads, run in runs.items()]
+        rows += [row("gptq, down_proj alone", threads, run["authors"]["layers"]["mlp.down_proj"], run["down_proj"])
+                 for threads, run in authors["gptq"].items() if "down_proj" in run]
         text += "### A 7B-shaped block, 512 tokens: against the authors' procedures\n\n" + table(
             ["method", "threads", "authors' procedure, s", "daq-bench, s", "ratio"], rows) + "\n"
         layers = authors["daq"]["1"]["authors"]["layers"]
