@@ -1,6 +1,8 @@
 #pragma once
-#include <cmath>
 #include <cstddef>
+#include <type_traits>
+
+#include "base/multiply_add.h"
 
 namespace daq {
 
@@ -31,20 +33,12 @@ inline const UnalignedFloatLanes& LanesAt(const float* numbers, std::size_t i) {
   return reinterpret_cast<const UnalignedFloatLanes*>(numbers)[i];
 }
 
-// *sum += a * b in each lane, rounded once where the processor does that in one instruction.
-inline void AddProduct(const Lanes& a, const Lanes& b, Lanes* sum) {
-#ifdef __FMA__
-  for (std::size_t i = 0; i < kLaneCount; ++i) (*sum)[i] = std::fma(a[i], b[i], (*sum)[i]);
-#else
-  *sum += a * b;
-#endif
-}
-inline void AddProduct(const FloatLanes& a, const FloatLanes& b, FloatLanes* sum) {
-#ifdef __FMA__
-  for (std::size_t i = 0; i < 2 * kLaneCount; ++i) (*sum)[i] = std::fma(a[i], b[i], (*sum)[i]);
-#else
-  *sum += a * b;
-#endif
+// *sum += a * b in each lane, as MultiplyAdd.
+template <typename AnyLanes>
+void AddProduct(const std::type_identity_t<AnyLanes>& a, const std::type_identity_t<AnyLanes>& b,
+                AnyLanes* sum) {
+  for (std::size_t i = 0; i < sizeof(AnyLanes) / sizeof(a[0]); ++i)
+    (*sum)[i] = MultiplyAdd(a[i], b[i], (*sum)[i]);
 }
 
 // Sums of eight lanes, `even` the first four, in LaneSum's order (base/reduce.h).

@@ -4,7 +4,8 @@
 namespace daq {
 
 // a * b + c, rounded once where the processor does that in one instruction.
-inline float MultiplyAdd(float a, float b, float c) {
+template <typename Number>
+Number MultiplyAdd(Number a, Number b, Number c) {
 #ifdef __FMA__
   return std::fma(a, b, c);
 #else

@@ -2,13 +2,13 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <optional>
 #include <string_view>
 #include <system_error>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/name_letters.h"
 #include "base/user_folders.h"
 
 namespace daq {
@@ -32,11 +32,7 @@ fs::path HuggingFaceCache() {
 
 bool IsNamePart(std::string_view part) {
   return !part.empty() && part.front() != '.' && part.front() != '-' &&
-         std::all_of(part.begin(), part.end(), [](char letter) {
-           return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-                  (letter >= '0' && letter <= '9') || letter == '-' || letter == '_' ||
-                  letter == '.';
-         });
+         HasOnlyNameLetters(part, ".");
 }
 
 // "owner/name" of the characters that Hugging Face allows; anything else can only be a folder.

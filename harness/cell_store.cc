@@ -2,11 +2,11 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <bit>
 
 #include "base/error.h"
 #include "base/file.h"
+#include "base/name_letters.h"
 #include "eval/json_file.h"
 #include "harness/cell_shape.h"
 
@@ -26,11 +26,7 @@ const Json& MetricOf(const Json& cell) {
 
 bool IsCellId(std::string_view id) {
   constexpr std::size_t kMostLetters = 64;
-  return !id.empty() && id.size() <= kMostLetters &&
-         std::all_of(id.begin(), id.end(), [](char letter) {
-           return (letter >= 'a' && letter <= 'z') || (letter >= 'A' && letter <= 'Z') ||
-                  (letter >= '0' && letter <= '9') || letter == '-' || letter == '_';
-         });
+  return !id.empty() && id.size() <= kMostLetters && HasOnlyNameLetters(id);
 }
 
 void CellStore::Write(const CellRecord& cell) const {

@@ -1,9 +1,9 @@
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <limits>
 #include <vector>
 
+#include "base/name_letters.h"
 #include "harness/config_schema.h"
 #include "harness/nearest_name.h"
 #include "harness/recipe_config.h"
@@ -59,11 +59,7 @@ Index ReadGroup(const YamlValue& value) {
 std::string ReadLabel(const YamlValue& value) {
   constexpr std::string_view kExpected = "a name of 1 to 64 letters, digits and . _ + -";
   const std::string& text = value.Text(kExpected);
-  const bool usable = std::all_of(text.begin(), text.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' ||
-           c == '_' || c == '+' || c == '-';
-  });
-  if (!usable || text.size() > kMaxLabel) value.Refuse(kExpected);
+  if (!HasOnlyNameLetters(text, ".+") || text.size() > kMaxLabel) value.Refuse(kExpected);
   return text;
 }
 

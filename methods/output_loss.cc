@@ -89,13 +89,13 @@ bool IsStorable(const GridPoint& point, const Codebook& book) {
 }
 
 OutputLoss::OutputLoss(const Codebook& book)
-    : encoder_(book),
-      book_(book),
+    : book_(book),
       values_(book.values.begin(), book.values.end()),
       end_count_(book.values.size() - 1),
       padded_end_count_((end_count_ + kLaneCount - 1) / kLaneCount * kLaneCount) {
   midpoints_.fill(std::numeric_limits<double>::quiet_NaN());
-  std::copy(encoder_.midpoints().begin(), encoder_.midpoints().end(), midpoints_.begin());
+  const Encoder encoder(book);
+  std::copy(encoder.midpoints().begin(), encoder.midpoints().end(), midpoints_.begin());
 }
 
 void OutputLoss::Prepare(std::span<const float> weights, const InputFactor& factor,

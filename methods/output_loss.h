@@ -126,7 +126,6 @@ class OutputLoss {
   // If these find more than this in float, the loss is > bound.
   double CoarseBound(const GridPoint& point, double bound) const;
 
-  Encoder encoder_;
   Codebook book_;
   std::vector<double> values_;
   std::size_t end_count_;                     // codes - 1

@@ -94,20 +94,17 @@ void BM_DownProj(benchmark::State& state) {
   const MatrixF weight = NormalMatrix(kRows, kColumns, 0.02, 5);
   const LayerStatistics statistics(NormalMatrix(512, kColumns, 1.0, 6), &pool);
   const RecipeParts parts = Parts("gptq");
-  double error = 0;
+  QuantizedMatrix matrix;
   for (auto _ : state) {
     const LayerStatistics fresh = statistics;  // whose factor is not there yet
     const LayerContext context{.name = "bench", .statistics = &fresh, .pool = &pool};
-    const QuantizedMatrix matrix =
-        parts.rounding->Quantize(weight, *parts.range, Int4(), context).matrix;
-    state.PauseTiming();
-    error = SquaredOutputError(weight, matrix, context);
-    state.ResumeTiming();
+    matrix = parts.rounding->Quantize(weight, *parts.range, Int4(), context).matrix;
   }
   const LayerContext context{.name = "bench", .statistics = &statistics, .pool = &pool};
   const QuantizedMatrix nearest =
       Parts("nearest").rounding->Quantize(weight, *parts.range, Int4(), context).matrix;
-  if (error > 0.7 * SquaredOutputError(weight, nearest, context))
+  if (SquaredOutputError(weight, matrix, context) >
+      0.7 * SquaredOutputError(weight, nearest, context))
     state.SkipWithError("outputs are not nearer");
 }
 
@@ -117,12 +114,12 @@ void BM_Products(benchmark::State& state) {
   const MatrixF errors = NormalMatrix(size, kBlock, 0.02, 3);
   const MatrixF upper = NormalMatrix(size, size, 1e-3, 4);
   ThreadPool pool(static_cast<int>(state.range(1)));
+  const Index rows = std::min<Index>(1024, size);
   for (auto _ : state) {
     for (Index begin = 0; begin < size; begin += kBlock) {
       const Index end = begin + kBlock;
       const Index pieces = (size - end + 1023) / 1024;
-      pool.ParallelFor((size + 1023) / 1024 * pieces, [&](Index item, int) {
-        const Index rows = std::min<Index>(1024, size);
+      pool.ParallelFor(size / rows * pieces, [&](Index item, int) {
         const Index row = item % (size / rows) * rows;
         const Index column = end + item / (size / rows) * 1024;
         const Index width = std::min<Index>(1024, size - column);

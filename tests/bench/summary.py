@@ -66,14 +66,12 @@ def summary(folder: pathlib.Path) -> tuple[dict, dict]:
                 name = f"_vs_authors{'' if threads == '1' else '_2_threads'}"
                 seconds = runs[threads]["authors"]["seconds"]
                 of = f"seconds of the authors' procedure in PyTorch over ours, {threads} thread{'s' * (threads > '1')}"
-                if alone := runs[threads].get("down_proj"):
+                alone = runs[threads].get("down_proj")
+                if alone:
                     add(f"{method}{name}", runs[threads]["authors"]["layers"]["mlp.down_proj"] / alone,
                         f"authors.json: {of}, a 4096 x 11008 layer")
-                    add(f"{method}_block{name}", seconds / runs[threads]["daq_bench"],
-                        f"authors.json: {of}, a 7B-shaped block, ours with reports on its layers")
-                else:
-                    add(f"{method}{name}", seconds / runs[threads]["daq_bench"],
-                        f"authors.json: {of}, a 7B-shaped block, ours with reports on its layers")
+                add(f"{method}{'_block' if alone else ''}{name}", seconds / runs[threads]["daq_bench"],
+                    f"authors.json: {of}, a 7B-shaped block, ours with reports on its layers")
     if (file := folder / "program.json").exists():
         program = json.loads(file.read_text())
         add("twelve_recipes_ratio", program["twelve_recipes"]["ratio"],

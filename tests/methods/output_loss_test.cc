@@ -52,7 +52,7 @@ class OutputLossTest : public testing::Test {
  protected:
   static void SetUpTestSuite() { SetUpBlas(); }
 
-  // Calls body(loss, dense, format) for every group and some formats.
+  // Calls body(loss, dense, weights, format) for every group and format.
   template <typename Body>
   static void ForEach(const Body& body) {
     for (const Group& group : Groups()) {
