@@ -75,9 +75,10 @@ constexpr ConfigKey kKeys[] = {
     {"sweep", false, "lists that span a matrix of experiments"},
 
     {"report", false, "how a report arranges the numbers in one table, in place of a row for each recipe"},
-    {"report.rows", false, "what a row stands for: any of model, method, format, granularity, calibration, evaluation"},
+    {"report.rows", false, "what a row stands for: any of model, method, format, symmetry, granularity, calibration, evaluation"},
     {"report.columns", false, "what a column stands for, of the same"},
-    {"report.value", false, "the number in the table"},
+    {"report.value", false, "the number in the table, or a list of them, a column each"},
+    {"report.error", false, "what stands beside a number that has it: none, stderr or interval"},
     {"report.bold", false, "what stands out in a column: none, best, or not_worse: the best and those not significantly worse"},
     {"report.published", false, "also published values of the same protocol, behind the measured ones"},
 };

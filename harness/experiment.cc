@@ -166,6 +166,7 @@ ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::pat
   }
   if (const std::optional<YamlValue> report = YamlValue(document).Child("report")) {
     file.report = ReadReportLayout(*report);
+    RequireValues(*file.report, file.points);
   }
   return file;
 }

@@ -57,16 +57,28 @@ struct RecipeRequest {
 };
 
 // What a row or a column of a table may stand for.
-enum class ReportField { kModel, kMethod, kFormat, kGranularity, kCalibration, kEvaluation };
+enum class ReportField {
+  kModel,
+  kMethod,
+  kFormat,       // the code book
+  kSymmetry,     // whether grids have a zero-point
+  kGranularity,  // how many weights share a scale
+  kCalibration,
+  kEvaluation
+};
 
 // How a report arranges an experiment's numbers, where the config says it.
 struct ReportLayout {
   // Which numbers stand out among those of one column, model and evaluation.
   enum class Bold { kNone, kBest, kNotWorse };
 
+  // What stands beside a number that has it.
+  enum class Error { kNone, kStandardError, kInterval };
+
   std::vector<ReportField> rows;
   std::vector<ReportField> columns;
-  std::string value = "perplexity";  // a number of a result's metric (docs/results.md)
+  std::vector<std::string> values = {"perplexity"};  // of ReportValues(), a column each
+  Error error = Error::kNone;
   Bold bold = Bold::kNotWorse;
   bool published = false;  // published values behind the measured ones
   FileLocation where;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -34,6 +35,20 @@ Index CountOf(const Json& value) {
   return static_cast<Index>(value.get_ref<const Json::number_unsigned_t&>());
 }
 
+// "wikitext2/wiki.test.raw, 512 tokens a window, the first 64 windows".
+std::string TextOf(const EvaluationInput& evaluation) {
+  const EvaluationRequest& request = evaluation.request;
+  const TextSource& source = request.source;
+  std::string text = source.file.empty() ? fmt::format("{}/{}", source.dataset, source.dataset_file)
+                                         : source.file.string();
+  text.append(fmt::format(", {} tokens a window", evaluation.windows.window_tokens));
+  if (request.max_windows) text.append(fmt::format(", the first {} windows", *request.max_windows));
+  if (request.stop_when)
+    text.append(
+        fmt::format(", until loss_vs_fp_stderr is {}", request.stop_when->loss_vs_fp_stderr));
+  return text;
+}
+
 }  // namespace
 
 std::vector<std::string> ModelsOf(const Manifest& manifest) {
@@ -45,28 +60,49 @@ std::vector<std::string> ModelsOf(const Manifest& manifest) {
   return models;
 }
 
+std::string FormatGroup(const Manifest::Row& row) {
+  return fmt::format("{} {}", row.codebook, row.granularity);
+}
+
+Manifest::Row MakeManifestRow(const std::string& model, const std::string& dtype,
+                              const Recipe& recipe) {
+  const Format& format = recipe.format;
+  Manifest::Row row{.model = model,
+                    .method = MethodLabel(recipe),
+                    .format = FullPrecisionFormat(dtype),
+                    .codebook = FullPrecisionFormat(dtype),
+                    .symmetry = "",
+                    .granularity = "none",
+                    .full_precision = recipe.full_precision,
+                    .calibration = "",
+                    .held_out = "",
+                    .cells = {}};
+  if (recipe.full_precision) return row;
+  row.format = FormatName(format);
+  row.codebook = format.codebook.name;
+  row.symmetry = format.symmetric ? "symmetric" : "asymmetric";
+  row.granularity = GranularityName(format);
+  return row;
+}
+
 Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload) {
   Manifest manifest{.config_sha256 = ConfigHash(experiment), .columns = {}, .rows = {}};
   manifest.columns.resize(workload.columns.size());
   for (const EvaluationInput& evaluation : workload.evaluations) {
     manifest.columns[evaluation.column] = {.title = workload.columns[evaluation.column],
                                            .protocol = evaluation.request.protocol,
+                                           .text = TextOf(evaluation),
                                            .window_tokens = evaluation.windows.window_tokens,
                                            .as_published = IsAsPublished(evaluation.request)};
   }
   for (const Arm& arm : workload.arms) {
-    const bool fp = arm.recipe.full_precision;
-    const bool calibrated = arm.calibration && NeedsCalibration(arm.recipe);
-    manifest.rows.push_back(
-        {.model = workload.models[arm.model]->name,
-         .method = MethodLabel(arm.recipe),
-         .format = fp ? FullPrecisionFormat(workload.models[arm.model]->checkpoint.dtype())
-                      : FormatName(arm.recipe.format),
-         .granularity = fp ? "none" : GranularityName(arm.recipe.format),
-         .full_precision = fp,
-         .calibration = calibrated ? CalibrationLabel(workload.calibrations[*arm.calibration]) : "",
-         .held_out = arm.held_out ? CalibrationLabel(workload.calibrations[*arm.held_out]) : "",
-         .cells = std::vector<std::string>(manifest.columns.size())});
+    const ModelInput& model = *workload.models[arm.model];
+    Manifest::Row row = MakeManifestRow(model.name, model.checkpoint.dtype(), arm.recipe);
+    if (arm.calibration && NeedsCalibration(arm.recipe))
+      row.calibration = CalibrationLabel(workload.calibrations[*arm.calibration]);
+    if (arm.held_out) row.held_out = CalibrationLabel(workload.calibrations[*arm.held_out]);
+    row.cells.resize(manifest.columns.size());
+    manifest.rows.push_back(std::move(row));
   }
   for (const Place& place : workload.places) {
     manifest.rows[place.arm].cells[workload.evaluations[place.evaluation].column] = place.cell;
@@ -81,6 +117,7 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
   for (const Manifest::Column& column : manifest.columns) {
     json["columns"].push_back({{"title", column.title},
                                {"protocol", column.protocol},
+                               {"text", column.text},
                                {"window_tokens", column.window_tokens},
                                {"as_published", column.as_published}});
   }
@@ -88,6 +125,8 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
     json["rows"].push_back({{"model", row.model},
                             {"method", row.method},
                             {"format", row.format},
+                            {"codebook", row.codebook},
+                            {"symmetry", row.symmetry},
                             {"granularity", row.granularity},
                             {"full_precision", row.full_precision},
                             {"calibration", row.calibration},
@@ -110,6 +149,7 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
     for (const Json& column : json.at("columns")) {
       manifest.columns.push_back({.title = column.at("title"),
                                   .protocol = column.at("protocol"),
+                                  .text = column.at("text"),
                                   .window_tokens = CountOf(column.at("window_tokens")),
                                   .as_published = column.value("as_published", false)});
     }
@@ -117,6 +157,8 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
       manifest.rows.push_back({.model = row.at("model"),
                                .method = row.at("method"),
                                .format = row.at("format"),
+                               .codebook = row.at("codebook"),
+                               .symmetry = row.at("symmetry"),
                                .granularity = row.at("granularity"),
                                .full_precision = row.at("full_precision"),
                                .calibration = row.at("calibration"),

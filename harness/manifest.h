@@ -15,14 +15,17 @@ struct Manifest {
   struct Column {
     std::string title;
     std::string protocol;
+    std::string text;  // which windows of which text, as messages say it
     Index window_tokens = 0;
     // The protocol's own text, whole: what papers' numbers are of.
     bool as_published = false;
   };
   struct Row {
     std::string model;
-    std::string method;  // label with the settings that differ from the method's own
-    std::string format;
+    std::string method;    // label with the settings that differ from the method's own
+    std::string format;    // "nf4-asym" (FormatName)
+    std::string codebook;  // "nf4"; the checkpoint's type for full precision, as in `format`
+    std::string symmetry;  // "symmetric", "asymmetric"; empty for full precision
     std::string granularity;
     bool full_precision = false;
     std::string calibration;         // label; empty if the recipe reads none
@@ -36,6 +39,14 @@ struct Manifest {
 
 // The models of the rows, each once, in their order.
 std::vector<std::string> ModelsOf(const Manifest& manifest);
+
+// The row's code book and granularity: results are compared within one such format. A zero-point
+// more or less makes no other one, for DAQ's grids are asymmetric where its baselines' are not.
+std::string FormatGroup(const Manifest::Row& row);
+
+// A recipe's row without calibration, held-out text and cells. `dtype` is the checkpoint's type.
+Manifest::Row MakeManifestRow(const std::string& model, const std::string& dtype,
+                              const Recipe& recipe);
 
 Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload);
 

@@ -57,19 +57,6 @@ void Set(Json* metric, const std::string& name, double value, const Interval& in
   (*metric)[name + "_high"] = NumberOrNull(interval.high);
 }
 
-// What a cell's recipe says of its format; null for full precision, which has none.
-Json FormatPart(const Json& cell, const char* key) {
-  const Json& recipe = cell.at("recipe");
-  return recipe.contains("format") ? recipe.at("format").at(key) : Json();
-}
-
-// Whether two cells store weights in the same code book, shared by as many weights. A zero-point
-// more or less makes no other format: DAQ's are asymmetric where its baselines' are not.
-bool SameFormat(const Json& a, const Json& b) {
-  return FormatPart(a, "codebook") == FormatPart(b, "codebook") &&
-         FormatPart(a, "group_size") == FormatPart(b, "group_size");
-}
-
 // Of an evaluation of the whole text.
 Json PublishedOf(const Row& row, const Manifest::Column& column, const Json& metric) {
   Json published = Json::array();
@@ -102,6 +89,10 @@ ReportCell CellOf(Json found, const Row& row, const Manifest::Column& column) {
 }
 
 }  // namespace
+
+bool IsBaseline(const std::string& method) {
+  return std::find(kBaselines.begin(), kBaselines.end(), method) != kBaselines.end();
+}
 
 std::string RowLabel(const Row& row) { return NamesOf(row).back(); }
 
@@ -209,15 +200,14 @@ class ReportCells::Comparison {
   }
 
   static bool IsBaseline(const Entry& entry) {
-    const std::string method = entry.cell->cell.at("method");
-    return std::find(kBaselines.begin(), kBaselines.end(), method) != kBaselines.end();
+    return daq::IsBaseline(entry.cell->cell.at("method"));
   }
 
   // The baselines in the entry's code book and granularity.
   std::vector<const Entry*> BaselinesOf(const Entry& entry) const {
     std::vector<const Entry*> baselines;
     for (const Entry& other : entries_) {
-      if (IsBaseline(other) && SameFormat(entry.cell->cell, other.cell->cell))
+      if (IsBaseline(other) && FormatGroup(*entry.row) == FormatGroup(*other.row))
         baselines.push_back(&other);
     }
     return baselines;
@@ -290,10 +280,9 @@ class ReportCells::Comparison {
     if (entry.full_precision()) return name - names.begin() >= 2;  // it has no format to share
     switch (name - names.begin()) {
       case 0:
-        return SameFormat(entry.cell->cell, other.cell->cell);
+        return FormatGroup(*entry.row) == FormatGroup(*other.row);
       case 1:
-        return FormatPart(entry.cell->cell, "group_size") ==
-               FormatPart(other.cell->cell, "group_size");
+        return entry.row->granularity == other.row->granularity;
       default:
         return true;
     }

@@ -44,6 +44,9 @@ class ReportCells {
   std::vector<std::vector<std::optional<ReportCell>>> cells_;  // [row][column]
 };
 
+// Whether a method is one that the paper's headline compares others with: rtn, gptq, awq.
+bool IsBaseline(const std::string& method);
+
 // A row's fields as tables print them, joined by spaces: "gptq nf3 channel gptq-c4 128x2048";
 // "fp16".
 std::string RowLabel(const Manifest::Row& row);

@@ -1,6 +1,6 @@
 #pragma once
-#include <span>
 #include <string_view>
+#include <vector>
 
 #include "harness/experiment.h"
 #include "harness/yaml_value.h"
@@ -10,10 +10,10 @@ namespace daq {
 // Reads a config's `report`. Throws InputError for a key, name or combination that is none.
 ReportLayout ReadReportLayout(const YamlValue& value);
 
+// Throws InputError for a number that no result of the experiment can have, with what it needs.
+void RequireValues(const ReportLayout& layout, const std::vector<Experiment>& points);
+
 // How configs write a field, in the order of the enumeration.
 std::string_view NameOf(ReportField field);
-
-// The numbers that a table may show.
-std::span<const std::string_view> ReportValues();
 
 }  // namespace daq

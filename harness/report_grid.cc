@@ -6,10 +6,15 @@
 #include <algorithm>
 #include <map>
 #include <set>
+#include <tuple>
+#include <utility>
 
 #include "base/bootstrap.h"
 #include "base/error.h"
 #include "harness/report_config.h"
+#include "harness/report_remarks.h"
+#include "harness/report_seeds.h"
+#include "harness/report_values.h"
 
 namespace daq {
 namespace {
@@ -36,7 +41,9 @@ std::string TextOf(const Entry& entry, ReportField field) {
     case ReportField::kMethod:
       return entry.row->method;
     case ReportField::kFormat:
-      return entry.row->format;
+      return entry.row->codebook;
+    case ReportField::kSymmetry:
+      return entry.row->symmetry;
     case ReportField::kGranularity:
       return entry.row->full_precision ? "" : entry.row->granularity;
     case ReportField::kCalibration:
@@ -45,6 +52,17 @@ std::string TextOf(const Entry& entry, ReportField field) {
       return entry.column->title;
   }
   return {};
+}
+
+// The names of the fields in which two entries differ.
+std::vector<std::string_view> Differences(const Entry& a, const Entry& b) {
+  std::vector<std::string_view> names;
+  for (const ReportField field :
+       {ReportField::kModel, ReportField::kMethod, ReportField::kFormat, ReportField::kSymmetry,
+        ReportField::kGranularity, ReportField::kCalibration, ReportField::kEvaluation}) {
+    if (TextOf(a, field) != TextOf(b, field)) names.push_back(NameOf(field));
+  }
+  return names;
 }
 
 Key KeyOf(const Entry& entry, const std::vector<ReportField>& fields) {
@@ -71,30 +89,41 @@ class KeyList {
 
 class NumberGrid {
  public:
-  NumberGrid(const std::vector<Entry>& entries, const ReportLayout& layout) : layout_(layout) {
-    for (const Entry& entry : entries) rows_.Add(KeyOf(entry, layout.rows));
-    for (const Entry& entry : entries) {
+  NumberGrid(std::vector<Entry> entries, const ReportLayout& layout, const std::string& against)
+      : entries_(std::move(entries)), layout_(layout), against_(against) {
+    for (const std::string& name : layout.values) values_.push_back(&FindReportValue(name));
+    for (const Entry& entry : entries_) rows_.Add(KeyOf(entry, layout.rows));
+    for (const Entry& entry : entries_) {
       if (!entry.row->full_precision) columns_.Add(KeyOf(entry, layout.columns));
     }
-    for (const Entry& entry : entries) Place(entry);
+    for (const Entry& entry : entries_) Place(entry);
     CheckProtocols();
-    for (std::size_t column = 0; column < columns_.keys().size(); ++column) MarkBold(column);
+    for (std::size_t column = 0; column < columns_.keys().size(); ++column) {
+      for (const ReportValue* value : values_) MarkBold(column, *value);
+    }
   }
 
-  ReportSection ToSection(const std::string& heading) const {
-    ReportSection section{.heading = heading};
+  // Of one model, or of all where the name is empty.
+  ReportSection ToSection(const std::string& model) const {
+    ReportSection section;
     for (const ReportField field : layout_.rows)
       section.table.AddColumn(std::string(NameOf(field)), TextTable::kLeft);
-    for (const Key& key : columns_.keys())
-      section.table.AddColumn(fmt::format("{}", fmt::join(key, " ")), TextTable::kRight);
+    for (const Key& key : columns_.keys()) {
+      for (const ReportValue* value : values_) {
+        section.table.AddColumn(value == values_.front() ? fmt::format("{}", fmt::join(key, " "))
+                                                         : std::string(value->title),
+                                TextTable::kRight);
+      }
+      if (!against_.empty()) section.table.AddColumn("vs " + against_, TextTable::kRight);
+    }
     for (std::size_t row = 0; row < rows_.keys().size(); ++row) {
       const Key& key = rows_.keys()[row];
       std::vector<TextCell> line(key.begin(), key.end());
       for (std::size_t column = 0; column < columns_.keys().size(); ++column)
-        line.push_back(TextAt(row, column));
+        AppendTexts(row, column, &line);
       section.table.AddRow(std::move(line));
     }
-    AddSources(&section);
+    AddRemarks(model, &section);
     return section;
   }
 
@@ -124,8 +153,11 @@ class NumberGrid {
     for (const std::size_t column : ColumnsOf(entry)) {
       const auto [place, is_new] = cells_.emplace(std::pair(row, column), entry);
       if (is_new) continue;
+      const std::vector<std::string_view> names = Differences(place->second, entry);
       throw InputError(
-          layout_.where, "report", "fields in rows and columns that tell all results apart",
+          layout_.where, "report",
+          fmt::format("fields in rows and columns that tell all results apart{}{}",
+                      names.empty() ? "" : ", such as ", fmt::join(names, " or ")),
           fmt::format("two in one place: {} on {} and {} on {}", RowLabel(*place->second.row),
                       place->second.column->title, RowLabel(*entry.row), entry.column->title));
     }
@@ -136,50 +168,49 @@ class NumberGrid {
     for (const auto& [place, entry] : cells_) {
       const auto [found, is_new] = first.emplace(place.second, &entry);
       const Manifest::Column& other = *found->second->column;
-      if (other.protocol == entry.column->protocol) continue;
-      throw InputError(layout_.where, "report", "one protocol in a column",
-                       fmt::format("{} and {} in \"{}\"", other.protocol, entry.column->protocol,
-                                   fmt::join(columns_.keys()[place.second], " ")));
+      const Manifest::Column& own = *entry.column;
+      if (other.protocol == own.protocol && other.text == own.text) continue;
+      throw InputError(
+          layout_.where, "report", "one protocol on the same windows of one text in a column",
+          fmt::format("{} ({}) and {} ({}) in \"{}\"", other.protocol, other.text, own.protocol,
+                      own.text, fmt::join(columns_.keys()[place.second], " ")));
     }
   }
 
-  double ValueOf(const Entry& entry) const { return NumberOf(entry).get<double>(); }
   // What rows are put in order by: perplexities of different windows say nothing of each other.
-  double OrderOf(const Entry& entry) const {
+  static double OrderOf(const Entry& entry, const ReportValue& value) {
     const Json& metric = entry.cell->metric;
     const bool of_some = metric.contains("windows_of_text") && !metric.at("loss_vs_fp").is_null();
-    return layout_.value == "perplexity" && of_some ? metric.at("loss_vs_fp").get<double>()
-                                                    : ValueOf(entry);
+    return value.name == "perplexity" && of_some ? metric.at("loss_vs_fp").get<double>()
+                                                 : NumberOf(entry, value).get<double>();
   }
-  Json NumberOf(const Entry& entry) const {
+  static Json NumberOf(const Entry& entry, const ReportValue& value) {
     if (!entry.IsKnown()) return {};
-    if (layout_.value == "bits_per_weight") return entry.cell->cell.at(layout_.value);
-    return entry.cell->metric.contains(layout_.value) ? entry.cell->metric.at(layout_.value)
-                                                      : Json();
+    const Json& object = ObjectOf(*entry.cell, value);
+    return object.contains(value.name) ? object.at(std::string(value.name)) : Json();
   }
-
-  // Whether more is better.
-  bool IsHigherBetter() const {
-    return layout_.value == "loss_reduction" || layout_.value == "top1_agreement";
+  static const Json& ObjectOf(const ReportCell& cell, const ReportValue& value) {
+    return value.name == "bits_per_weight" ? cell.cell : cell.metric;
   }
 
   // All numbers but bits order arms; each model and evaluation by itself.
-  void MarkBold(std::size_t column) {
-    if (layout_.bold == ReportLayout::Bold::kNone || layout_.value == "bits_per_weight") return;
+  void MarkBold(std::size_t column, const ReportValue& value) {
+    if (layout_.bold == ReportLayout::Bold::kNone || value.name == "bits_per_weight") return;
     std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> groups;
     for (const auto& [place, entry] : cells_) {
-      if (place.second == column && !entry.row->full_precision && !NumberOf(entry).is_null())
+      if (place.second == column && !entry.row->full_precision && !NumberOf(entry, value).is_null())
         groups[{entry.row->model, entry.column->title}].push_back(place.first);
     }
     for (const auto& [group, rows] : groups) {
       const auto is_better = [&](std::size_t a, std::size_t b) {
-        const double difference = OrderOf(cells_.at({a, column})) - OrderOf(cells_.at({b, column}));
-        return IsHigherBetter() ? difference > 0 : difference < 0;
+        const double difference =
+            OrderOf(cells_.at({a, column}), value) - OrderOf(cells_.at({b, column}), value);
+        return value.higher_is_better ? difference > 0 : difference < 0;
       };
       const std::size_t best = *std::min_element(rows.begin(), rows.end(), is_better);
       for (const std::size_t row : rows) {
         if (row == best || IsNotWorse(cells_.at({row, column}), cells_.at({best, column})))
-          bold_.emplace(row, column);
+          bold_.emplace(row, column, &value);
       }
     }
   }
@@ -194,51 +225,66 @@ class NumberGrid {
     return interval.low <= 0;  // false where there is no interval
   }
 
-  TextCell TextAt(std::size_t row, std::size_t column) const {
+  // The texts of one place: of each value, and of the comparison.
+  void AppendTexts(std::size_t row, std::size_t column, std::vector<TextCell>* line) const {
     const auto found = cells_.find({row, column});
-    if (found == cells_.end()) return {""};
-    const Entry& entry = found->second;
-    if (entry.cell == nullptr) return {"to do"};
-    if (entry.cell->failed) return {"failed"};
-    const Json number = NumberOf(entry);
-    if (number.is_null()) return {""};
-    std::string text;
-    if (layout_.value == "loss_vs_fp")
-      text = fmt::format("{:+.3f}", number.get<double>());
-    else if (layout_.value == "loss_reduction" || layout_.value == "top1_agreement")
-      text = fmt::format("{:.1f} %", 100 * number.get<double>());
-    else if (layout_.value.starts_with("kl_"))
-      text = fmt::format("{:.4f}", number.get<double>());
-    else
-      text = fmt::format("{:.3f}", number.get<double>());
-    if (IsComparable(entry)) {
+    for (const ReportValue* value : values_) {
+      line->emplace_back(found == cells_.end() ? "" : TextOfValue(found->second, *value),
+                         bold_.contains({row, column, value}));
+    }
+    if (against_.empty()) return;
+    const bool known = found != cells_.end() && found->second.IsKnown();
+    line->emplace_back(known ? AgainstText(found->second.cell->metric) : "");
+  }
+
+  std::string TextOfValue(const Entry& entry, const ReportValue& value) const {
+    if (!entry.IsKnown()) {
+      if (&value != values_.front()) return "";
+      return entry.cell == nullptr ? "to do" : "failed";
+    }
+    std::string text = ReportText(value, ObjectOf(*entry.cell, value), layout_.error);
+    if (IsComparable(entry, value)) {
       const std::string published = PublishedText(entry.cell->metric);
       if (!published.empty()) text += fmt::format(" ({})", published);
     }
-    return {text, bold_.contains({row, column})};
+    return text;
   }
 
   // Whether published values are of the number that is shown.
-  bool IsComparable(const Entry& entry) const {
-    return layout_.published && PublishedMetricOf(entry.cell->metric) == layout_.value;
+  bool IsComparable(const Entry& entry, const ReportValue& value) const {
+    return layout_.published && PublishedMetricOf(entry.cell->metric) == value.name;
   }
 
-  void AddSources(ReportSection* section) const {
-    if (!layout_.published) return;
-    std::set<std::string> sources;
-    for (const auto& [place, entry] : cells_) {
-      if (!entry.IsKnown() || !IsComparable(entry)) continue;
-      for (const std::string& source : PublishedSources(entry.cell->metric)) sources.insert(source);
+  void AddRemarks(const std::string& model, ReportSection* section) const {
+    ReportRemarks remarks;
+    bool any_known = false;
+    for (const Entry& entry : entries_) {
+      if (entry.cell != nullptr) remarks.Add(*entry.row, *entry.column, *entry.cell);
+      any_known = any_known || (entry.IsKnown() && !entry.row->full_precision);
+      for (const ReportValue* value : values_) {
+        if (entry.IsKnown() && IsComparable(entry, *value)) remarks.AddSources(*entry.cell);
+      }
     }
-    if (!sources.empty())
-      section->remarks.push_back(fmt::format("published: {}\n", fmt::join(sources, "; ")));
+    section->heading = model.empty() ? "All models" : remarks.Heading(model);
+    section->remarks = model.empty() ? remarks.LinesOfModels() : std::vector<std::string>();
+    for (std::string& line : remarks.Lines()) section->remarks.push_back(std::move(line));
+    for (const ReportValue* value : values_) {
+      const bool any = std::any_of(entries_.begin(), entries_.end(), [&](const Entry& entry) {
+        return !NumberOf(entry, *value).is_null();
+      });
+      if (any_known && !any)
+        section->remarks.push_back(fmt::format("{}: no result has it\n", value->title));
+    }
   }
 
+  std::vector<Entry> entries_;
+  std::vector<const ReportValue*> values_;
   const ReportLayout& layout_;
+  const std::string& against_;  // empty: no comparison
   KeyList rows_;
   KeyList columns_;
   std::map<std::pair<std::size_t, std::size_t>, Entry> cells_;  // row and column of the grid
-  std::set<std::pair<std::size_t, std::size_t>> bold_;
+  std::set<std::tuple<std::size_t, std::size_t, const ReportValue*>> bold_;
 };
 
 bool HasModel(const ReportLayout& layout) {
@@ -248,31 +294,26 @@ bool HasModel(const ReportLayout& layout) {
   return has(layout.rows) || has(layout.columns);
 }
 
-std::string MeaningOfValue(const std::string& value) {
-  static const std::map<std::string, std::string> meanings = {
-      {"perplexity", "Perplexity = exp(mean loss of the windows)"},
-      {"loss_vs_fp", "Perplexity minus the unquantised model's on the same windows"},
-      {"loss_reduction",
-       "1 - loss / loss of the best of rtn, gptq and awq in the same code book and granularity"},
-      {"kl_mean", "Mean over tokens of KL(full precision || quantised), in nats"},
-      {"kl_p50", "Median over tokens of KL(full precision || quantised), in nats"},
-      {"kl_p99", "99th percentile over tokens of KL(full precision || quantised), in nats"},
-      {"top1_agreement",
-       "Share of tokens for which both models have the same most probable next "
-       "token"},
-      {"word_perplexity", "Word perplexity = exp(loss of all tokens / words of the text)"},
-      {"byte_perplexity", "Byte perplexity = exp(loss of all tokens / bytes of the text)"},
-      {"bits_per_byte", "Loss of all tokens in bits / bytes of the text"},
-      {"bits_per_weight",
-       "Bits stored for a weight of the linear layers, scales and zero-points "
-       "included"}};
-  return meanings.at(value) + ".\n";
+// What the layout's columns show, a line each.
+std::vector<std::string> MeaningsOf(const ReportLayout& layout, const std::string& against) {
+  std::vector<std::string> meanings;
+  for (const std::string& name : layout.values) {
+    const ReportValue& value = FindReportValue(name);
+    std::string_view error;
+    if (layout.error == ReportLayout::Error::kStandardError && value.has_standard_error)
+      error = " ± standard error over windows";
+    if (layout.error == ReportLayout::Error::kInterval && value.has_interval)
+      error = " [95 % interval of the paired bootstrap]";
+    meanings.push_back(fmt::format("{}{}.\n", value.meaning, error));
+  }
+  if (!against.empty()) meanings.push_back(AgainstMeaning(against));
+  return meanings;
 }
 
 }  // namespace
 
 ReportTables MakeGridTables(const Manifest& manifest, const ReportCells& cells,
-                            const ReportLayout& layout) {
+                            const std::string& against, const ReportLayout& layout) {
   const auto section_of = [&](const std::string& model) {  // empty: of all models
     std::vector<Entry> entries;
     for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
@@ -283,16 +324,20 @@ ReportTables MakeGridTables(const Manifest& manifest, const ReportCells& cells,
               {&manifest.rows[row], &manifest.columns[column], cells.Find(row, column)});
       }
     }
-    return NumberGrid(entries, layout).ToSection(model.empty() ? "All models" : model);
+    return NumberGrid(std::move(entries), layout, against).ToSection(model);
   };
   ReportTables tables;
   if (HasModel(layout)) {
     tables.sections.push_back(section_of(""));
-  } else {
-    for (const std::string& model : ModelsOf(manifest))
-      tables.sections.push_back(section_of(model));
   }
-  tables.meanings.push_back(MeaningOfValue(layout.value));
+  for (const std::string& model : ModelsOf(manifest)) {
+    if (!HasModel(layout)) tables.sections.push_back(section_of(model));
+    std::optional<ReportSection> seeds = SeedSection(manifest, cells, model);
+    if (!seeds) continue;
+    if (HasModel(layout)) seeds->caption = fmt::format("{}. {}", model, seeds->caption);
+    tables.sections.push_back(std::move(*seeds));
+  }
+  tables.meanings = MeaningsOf(layout, against);
   if (layout.bold == ReportLayout::Bold::kBest)
     tables.meanings.emplace_back("Bold: the best of its column.\n");
   if (layout.bold == ReportLayout::Bold::kNotWorse) {

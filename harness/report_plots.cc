@@ -27,16 +27,6 @@ constexpr int kBarHeight = 19;
 constexpr std::array<std::string_view, 8> kColors = {"#0550ae", "#bc4c00", "#1a7f37", "#8250df",
                                                      "#cf222e", "#57606a", "#bf8700", "#1b7c83"};
 
-// The code book and granularity of a row: what arms are compared within. A zero-point more or less
-// makes no other.
-std::string FormatGroup(const Row& row) {
-  std::string_view book = row.format;
-  for (const std::string_view suffix : {"-asym", "-sym"}) {
-    if (book.ends_with(suffix)) book.remove_suffix(suffix.size());
-  }
-  return fmt::format("{} {}", book, row.granularity);
-}
-
 // A curve or a set of points, with its legend.
 struct Series {
   struct Point {

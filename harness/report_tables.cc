@@ -12,7 +12,9 @@
 
 #include "harness/published.h"
 #include "harness/report_grid.h"
+#include "harness/report_remarks.h"
 #include "harness/report_seeds.h"
+#include "harness/report_values.h"
 
 namespace daq {
 namespace {
@@ -20,15 +22,10 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Row = Manifest::Row;
 
-// Empty where a number is not known.
-std::string Fixed(const Json& value) {
-  return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
-}
+using Error = ReportLayout::Error;
 
-// "44.276 ± 0.351"; without the error where there is none (a single window).
 std::string PerplexityText(const Json& metric) {
-  std::string number = Fixed(metric.at("perplexity"));
-  return metric.at("stderr").is_null() ? number : number + " ± " + Fixed(metric.at("stderr"));
+  return ReportText(FindReportValue("perplexity"), metric, Error::kStandardError);
 }
 
 // "48 of 655"; empty where an evaluation uses all.
@@ -38,21 +35,13 @@ std::string WindowsText(const Json& metric) {
                      metric.at("windows_of_text").get<Index>());
 }
 
-// "8.792"; empty where the evaluation counts no words.
 std::string WordPerplexityText(const Json& metric) {
-  return metric.contains("word_perplexity") ? Fixed(metric.at("word_perplexity")) : "";
+  return ReportText(FindReportValue("word_perplexity"), metric, Error::kNone);
 }
 
-// "+0.439 [+0.361, +0.521]"; without the interval where there is none.
-std::string DifferenceText(const Json& metric, const std::string& name) {
-  if (metric.at(name).is_null()) return "";
-  std::string number = fmt::format("{:+.3f}", metric.at(name).get<double>());
-  if (metric.at(name + "_low").is_null()) return number;
-  return fmt::format("{} [{:+.3f}, {:+.3f}]", number, metric.at(name + "_low").get<double>(),
-                     metric.at(name + "_high").get<double>());
+std::string LossText(const Json& metric) {
+  return ReportText(FindReportValue("loss_vs_fp"), metric, Error::kInterval);
 }
-
-std::string LossText(const Json& metric) { return DifferenceText(metric, "loss_vs_fp"); }
 
 // "33 % [28, 38]".
 std::string ReductionText(const Json& metric) {
@@ -64,21 +53,12 @@ std::string ReductionText(const Json& metric) {
                      100 * metric.at("loss_reduction_high").get<double>());
 }
 
-// "0.0412"; empty where the evaluation has no token metrics.
 std::string DivergenceText(const Json& metric) {
-  if (!metric.contains("kl_mean") || metric.at("kl_mean").is_null()) return "";
-  return fmt::format("{:.4f}", metric.at("kl_mean").get<double>());
+  return ReportText(FindReportValue("kl_mean"), metric, Error::kNone);
 }
 
 std::string AgreementText(const Json& metric) {
-  if (!metric.contains("top1_agreement") || metric.at("top1_agreement").is_null()) return "";
-  return fmt::format("{:.1f} %", 100 * metric.at("top1_agreement").get<double>());
-}
-
-// Marked where it is significant.
-std::string AgainstText(const Json& metric) {
-  std::string number = DifferenceText(metric, "difference");
-  return metric.at("significant") == true ? number + " *" : number;
+  return ReportText(FindReportValue("top1_agreement"), metric, Error::kNone);
 }
 
 // A number that each evaluation's metrics have, and so a column for each evaluation.
@@ -115,10 +95,7 @@ std::vector<Number> Numbers(const std::string& against) {
       {"top-1", AgreementText, "top1_agreement",
        "top-1 = share of tokens for which both models have the same most probable next token.\n"}};
   if (!against.empty()) {
-    numbers.push_back({"vs " + against, AgainstText, "difference",
-                       fmt::format("vs {} = perplexity minus that row's [95 % interval]; * "
-                                   "significant: the interval excludes 0.\n",
-                                   against)});
+    numbers.push_back({"vs " + against, AgainstText, "difference", AgainstMeaning(against)});
   }
   return numbers;
 }
@@ -149,41 +126,6 @@ std::string FirstLabel(const Manifest& manifest, std::string Row::*label) {
   return found == manifest.rows.end() ? "" : (*found).*label;
 }
 
-// "failed: rtn int3 channel on gptq-c4: why", the cells that failed for the same reason in one
-// line.
-class Failures {
- public:
-  void Add(const std::string& reason, const std::string& cell) {
-    auto found = std::find_if(reasons_.begin(), reasons_.end(),
-                              [&](const Reason& other) { return other.text == reason; });
-    if (found == reasons_.end()) found = reasons_.insert(reasons_.end(), {.text = reason});
-    found->cells.push_back(cell);
-  }
-
-  std::string ToText() const {
-    std::string text;
-    for (const Reason& reason : reasons_)
-      text.append(fmt::format("failed: {}: {}\n", fmt::join(reason.cells, ", "), reason.text));
-    return text;
-  }
-
- private:
-  struct Reason {
-    std::string text;
-    std::vector<std::string> cells = {};
-  };
-  std::vector<Reason> reasons_;
-};
-
-// What an evaluation is: text, windows, hash.
-std::string EvaluationNote(const std::string& title, const Json& metric) {
-  const char* windows = metric.contains("windows_of_text") ? "windows_of_text" : "windows";
-  return fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}\n", title,
-                     metric.at("dataset").get<std::string>(), metric.at(windows).get<Index>(),
-                     metric.at("window_tokens").get<Index>(),
-                     metric.at("ids_sha256").get<std::string>().substr(0, 12));
-}
-
 // What every model's table has: the experiment's cells and which columns there are.
 struct Layout {
   const Manifest& manifest;
@@ -191,14 +133,6 @@ struct Layout {
   std::vector<Number> numbers;
   bool calibrated;       // some row has a calibration
   std::string held_out;  // label of that text, one for all rows; empty without
-};
-
-// What is said below a table.
-struct Remarks {
-  std::vector<std::string> evaluations;
-  std::vector<std::string> sources = {};  // of published values
-  Failures failures = {};
-  std::string model_sha256 = {};  // its first digits
 };
 
 TextTable EmptyTable(const Layout& layout) {
@@ -216,7 +150,12 @@ TextTable EmptyTable(const Layout& layout) {
   return table;
 }
 
-std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* remarks) {
+// Empty where the number is not known.
+std::string Fixed(const Json& value) {
+  return value.is_null() ? "" : fmt::format("{:.3f}", value.get<double>());
+}
+
+std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, ReportRemarks* remarks) {
   const Row& row = layout.manifest.rows[r];
   const std::size_t numbers = layout.numbers.size();
   std::string bits;
@@ -229,23 +168,16 @@ std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* 
       if (!row.cells[column].empty()) own[0] = "to do";
       continue;
     }
-    remarks->model_sha256 = found->cell.at("model_sha256").get<std::string>().substr(0, 12);
+    remarks->Add(row, layout.manifest.columns[column], *found);
     if (bits.empty()) bits = Fixed(found->cell.at("bits_per_weight"));
     if (held_out_error.empty())
       held_out_error = Fixed(MeanErrorRatio(found->cell, "held_out_error_vs_rtn"));
-    const std::string& title = layout.manifest.columns[column].title;
     if (found->failed) {
       own[0] = "failed";
-      remarks->failures.Add(found->cell.at("error"), fmt::format("{} on {}", RowLabel(row), title));
       continue;
     }
     for (std::size_t n = 0; n < numbers; ++n) own[n] = layout.numbers[n].text(found->metric);
-    remarks->evaluations[column] = EvaluationNote(title, found->metric);
-    for (std::string& source : PublishedSources(found->metric)) {
-      std::vector<std::string>& known = remarks->sources;
-      if (std::find(known.begin(), known.end(), source) == known.end())
-        known.push_back(std::move(source));
-    }
+    remarks->AddSources(*found);
   }
   std::vector<std::string> line = {row.method, row.format, row.granularity};
   if (layout.calibrated) line.push_back(row.calibration);
@@ -258,27 +190,21 @@ std::vector<std::string> RowTexts(const Layout& layout, std::size_t r, Remarks* 
 // One model's table with a line of what each evaluation is.
 ReportSection ModelSection(const Layout& layout, const std::string& model) {
   const Manifest& manifest = layout.manifest;
-  ReportSection section{.heading = model, .table = EmptyTable(layout)};
-  Remarks remarks{.evaluations = std::vector<std::string>(manifest.columns.size())};
+  ReportSection section{.table = EmptyTable(layout)};
+  ReportRemarks remarks;
   for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
     if (manifest.rows[row].model != model) continue;
     const std::vector<std::string> texts = RowTexts(layout, row, &remarks);
     section.table.AddRow({texts.begin(), texts.end()});
   }
-  if (!remarks.model_sha256.empty()) section.heading += " (sha256 " + remarks.model_sha256 + ")";
-  for (const std::string& note : remarks.evaluations) {
-    if (!note.empty()) section.remarks.push_back(note);
-  }
-  if (!layout.held_out.empty()) {
-    section.remarks.push_back(fmt::format(
-        "held-out error: squared error of a layer's outputs over that of rtn in the same format, "
-        "on {},\nwhich no method saw; geometric mean over the layers\n",
-        layout.held_out));
-  }
-  if (!remarks.sources.empty())
-    section.remarks.push_back(fmt::format("published: {}\n", fmt::join(remarks.sources, "; ")));
-  if (std::string failures = remarks.failures.ToText(); !failures.empty())
-    section.remarks.push_back(std::move(failures));
+  section.heading = remarks.Heading(model);
+  section.remarks = remarks.Lines(
+      layout.held_out.empty()
+          ? ""
+          : fmt::format("held-out error: squared error of a layer's outputs over that of rtn in "
+                        "the same format, on {},\nwhich no method saw; geometric mean over the "
+                        "layers\n",
+                        layout.held_out));
   return section;
 }
 
@@ -328,7 +254,7 @@ std::vector<std::string> PublishedSources(const Json& metric) {
 ReportTables MakeReportTables(const Manifest& manifest, const ReportCells& cells,
                               const std::string& against,
                               const std::optional<ReportLayout>& layout) {
-  if (layout) return MakeGridTables(manifest, cells, *layout);
+  if (layout) return MakeGridTables(manifest, cells, against, *layout);
   const Layout rows{.manifest = manifest,
                     .cells = cells,
                     .numbers = Present(Numbers(against), manifest, cells),

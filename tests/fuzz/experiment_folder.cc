@@ -65,20 +65,21 @@ ExperimentResults::ExperimentResults(Index windows)
                   .memory_budget_bytes = {},
                   .points = {}} {
   manifest_.config_sha256 = Sha256Hex(kConfig);
-  manifest_.columns = {
-      {.title = "text", .protocol = "gptq-wikitext2", .window_tokens = 8, .as_published = true}};
+  manifest_.columns = {{.title = "text",
+                        .protocol = "gptq-wikitext2",
+                        .text = "text.txt",
+                        .window_tokens = 8,
+                        .as_published = true}};
   for (const char* method : {"fp16", "rtn", "daq"}) {
     const CellRecord cell = MakeCell(method, windows);
     CellStore(folder()).Write(cell);
     const bool fp = cell.recipe.full_precision;
-    manifest_.rows.push_back({.model = "llama-7b",  // of which values are published
-                              .method = method,
-                              .format = fp ? "f16" : "nf4",
-                              .granularity = fp ? "none" : "channel",
-                              .full_precision = fp,
-                              .calibration = fp ? "" : "daq 2x512 seed 3",
-                              .held_out = fp ? "" : "daq 2x512 seed 4",
-                              .cells = {method}});
+    // A model of which values are published.
+    Manifest::Row& row =
+        manifest_.rows.emplace_back(MakeManifestRow("llama-7b", cell.model_dtype, cell.recipe));
+    row.calibration = fp ? "" : "daq 2x512 seed 3";
+    row.held_out = fp ? "" : "daq 2x512 seed 4";
+    row.cells = {method};
   }
   WriteManifest(manifest_, folder());
 }

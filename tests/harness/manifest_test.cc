@@ -19,16 +19,19 @@ class ManifestTest : public testing::Test {
  protected:
   ManifestTest() {
     WriteFileAtomically(experiment_.path, "model: m\n");
-    WriteManifest({.config_sha256 = Sha256Hex("model: m\n"),
-                   .columns = {{.title = "text", .protocol = "ids", .window_tokens = 8}},
-                   .rows = {{.model = "m",
-                             .method = "rtn",
-                             .format = "nf4",
-                             .granularity = "channel",
-                             .calibration = "",
-                             .held_out = "",
-                             .cells = {"cell"}}}},
-                  folder_.path());
+    WriteManifest(
+        {.config_sha256 = Sha256Hex("model: m\n"),
+         .columns = {{.title = "text", .protocol = "ids", .text = "w.json", .window_tokens = 8}},
+         .rows = {{.model = "m",
+                   .method = "rtn",
+                   .format = "nf4",
+                   .codebook = "nf4",
+                   .symmetry = "symmetric",
+                   .granularity = "channel",
+                   .calibration = "",
+                   .held_out = "",
+                   .cells = {"cell"}}}},
+        folder_.path());
   }
 
   std::string ErrorOf(const std::function<void(Json*)>& damage) const {

@@ -17,7 +17,9 @@ namespace daq {
 // Made-up cells of one model and evaluation.
 class ReportCellsTest : public testing::Test {
  protected:
-  ReportCellsTest() { manifest_.columns = {{.title = "text", .protocol = "ids"}}; }
+  ReportCellsTest() {
+    manifest_.columns = {{.title = "text", .protocol = "ids", .text = "w.json"}};
+  }
 
   // Adds a row and its cell; the row's number.
   std::size_t Add(const std::string& method, const std::string& format,
@@ -45,14 +47,9 @@ class ReportCellsTest : public testing::Test {
                                             .windows_of_text = Size(kFp)};
     }
     CellStore(folder_.path()).Write(cell);
-    manifest_.rows.push_back({.model = "model",
-                              .method = method,
-                              .format = format,
-                              .granularity = cell.recipe.full_precision ? "none" : "channel",
-                              .full_precision = cell.recipe.full_precision,
-                              .calibration = calibration,
-                              .held_out = "",
-                              .cells = {cell.id}});
+    manifest_.rows.push_back(MakeManifestRow("model", cell.model_dtype, cell.recipe));
+    manifest_.rows.back().calibration = calibration;
+    manifest_.rows.back().cells = {cell.id};
     return manifest_.rows.size() - 1;
   }
 

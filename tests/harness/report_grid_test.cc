@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "harness/parse_experiment.h"
 #include "harness/report.h"
@@ -13,6 +14,24 @@
 
 namespace daq {
 namespace {
+
+// What a run of the experiment would write, without its models and texts.
+Manifest MadeUpManifest(const ExperimentFile& experiment) {
+  Manifest manifest;
+  for (const EvaluationRequest& evaluation : experiment.points.front().evaluations)
+    manifest.columns.push_back(
+        {.title = evaluation.name, .protocol = evaluation.protocol, .text = evaluation.name});
+  std::set<std::string> known;
+  for (const Experiment& point : experiment.points) {
+    for (const RecipeRequest& request : point.recipes) {
+      Manifest::Row row = MakeManifestRow(point.model, "F16", request.recipe);
+      if (!known.insert(row.model + RowLabel(row)).second) continue;
+      row.cells.assign(manifest.columns.size(), "cell");
+      manifest.rows.push_back(std::move(row));
+    }
+  }
+  return manifest;
+}
 
 class ReportGridTest : public ReportCellsTest {
  protected:
@@ -41,7 +60,7 @@ class ReportGridTest : public ReportCellsTest {
 TEST_F(ReportGridTest, MethodsByFormats) {
   AddRows();
   EXPECT_TRUE(Markdown(MethodsByFormats())
-                  .starts_with("## model\n\n"
+                  .starts_with("## model (sha256 )\n\n"
                                "| method | nf3 channel | nf4 channel |\n"
                                "|:-------|------------:|------------:|\n"
                                "| fp16   |      20.086 |      20.086 |\n"
@@ -59,11 +78,127 @@ TEST_F(ReportGridTest, MethodsByFormats) {
 TEST_F(ReportGridTest, OtherValues) {
   AddRows();
   ReportLayout layout = MethodsByFormats();
-  layout.value = "loss_vs_fp";
+  layout.values = {"loss_vs_fp"};
   EXPECT_NE(Markdown(layout).find("| awq    |  **+1.030** |             |\n"), std::string::npos)
       << Markdown(layout);
-  layout.value = "bits_per_weight";
+  layout.values = {"bits_per_weight"};
   EXPECT_EQ(Markdown(layout).find("**"), std::string::npos) << "fewer bits are not better";
+}
+
+// DAQ's grids have a zero-point where its baselines' have none; they share a code book.
+TEST_F(ReportGridTest, DaqStandsBesideItsBaselines) {
+  Add("fp16", "f16", kFp);
+  Add("awq", "nf4", Worse(0.050, 0.02), "ids 2x64");
+  Add("daq", "nf4-asym", Worse(0.030, 0.02), "ids 2x64");
+  EXPECT_TRUE(Markdown(MethodsByFormats())
+                  .starts_with("## model (sha256 )\n\n"
+                               "| method | nf4 channel |\n"
+                               "|:-------|------------:|\n"
+                               "| fp16   |      20.086 |\n"
+                               "| awq    |      21.115 |\n"
+                               "| daq    |  **20.697** |\n"))
+      << Markdown(MethodsByFormats());
+}
+
+TEST_F(ReportGridTest, SymmetryIsAFieldOfItsOwn) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf4", Worse(0.05));
+  Add("rtn", "nf4-asym", Worse(0.03));
+  EXPECT_EQ(InputErrorOf("", [&] { Markdown(MethodsByFormats()); }),
+            "x.yaml:9: report: expected fields in rows and columns that tell all results apart, "
+            "such as symmetry, found two in one place: rtn nf4 channel on text and rtn nf4-asym "
+            "channel on text");
+  ReportLayout layout = MethodsByFormats();
+  layout.columns.push_back(ReportField::kSymmetry);
+  EXPECT_NE(Markdown(layout).find("| method | nf4 channel symmetric | nf4 channel asymmetric |\n"),
+            std::string::npos)
+      << Markdown(layout);
+}
+
+TEST_F(ReportGridTest, SeveralValuesStandBesideEachOtherWithTheirErrors) {
+  Add("fp16", "f16", kFp);
+  Add("awq", "nf4", Worse(0.05), "ids 2x64");
+  Add("daq", "nf4-asym", Worse(0.03), "ids 2x64");
+  ReportLayout layout = MethodsByFormats();
+  layout.values = {"perplexity", "loss_vs_fp", "loss_reduction"};
+  layout.error = ReportLayout::Error::kInterval;
+  const std::string grid = Markdown(layout);
+  EXPECT_NE(grid.find("| method | nf4 channel |                loss vs fp16 |          loss "
+                      "reduction |\n"),
+            std::string::npos)
+      << grid;
+  EXPECT_NE(grid.find("**20.697** |"), std::string::npos) << grid;
+  EXPECT_NE(grid.find("| **40.6 % [40.6, 40.6]** |\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find("loss vs fp16 = perplexity minus the unquantised model's on the same windows "
+                      "[95 % interval of the paired bootstrap].\n"),
+            std::string::npos)
+      << grid;
+  layout.error = ReportLayout::Error::kStandardError;
+  EXPECT_NE(Markdown(layout).find("20.086 ± "), std::string::npos) << Markdown(layout);
+}
+
+TEST_F(ReportGridTest, ComparisonsHaveAColumn) {
+  AddRows();
+  experiment_.report = MethodsByFormats();
+  const std::string grid = Report(experiment_, manifest_, folder_.path(), {.against = "rtn"});
+  EXPECT_NE(grid.find("| method | nf3 channel |"), std::string::npos) << grid;
+  EXPECT_NE(grid.find(" vs rtn | nf4 channel | vs rtn |\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find("| -1.083 [-1."), std::string::npos) << grid;
+  EXPECT_NE(grid.find("vs rtn = perplexity minus that row's [95 % interval]"), std::string::npos);
+}
+
+// What stands below the default tables stands below a layout's.
+TEST_F(ReportGridTest, RemarksSayWhatWasEvaluatedAndWhatFailed) {
+  Add("fp16", "f16", kFp);
+  CellRecord failed;
+  failed.id = "failed";
+  failed.model_dtype = "F16";
+  failed.model_sha256 = std::string(64, 'a');
+  failed.recipe =
+      MakeRecipe(*FindPreset("rtn"), {.codebook = *FindCodebook("nf3", true), .symmetric = true});
+  failed.evaluation.name = "text";
+  failed.error = "disk full";
+  CellStore(folder_.path()).Write(failed);
+  manifest_.rows.push_back(MakeManifestRow("model", "F16", failed.recipe));
+  manifest_.rows.back().cells = {"failed"};
+  const std::string grid = Markdown(MethodsByFormats());
+  EXPECT_NE(grid.find("| rtn    |      failed |\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find("failed: rtn nf3 channel on text: disk full\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find("text: , 8 windows of 0 tokens, ids sha256 "), std::string::npos) << grid;
+}
+
+TEST_F(ReportGridTest, AValueThatNoResultHasIsNamed) {
+  AddRows();
+  ReportLayout layout = MethodsByFormats();
+  layout.values = {"perplexity", "kl_p90"};
+  EXPECT_NE(Markdown(layout).find("KL 90 %: no result has it\n"), std::string::npos)
+      << Markdown(layout);
+  layout.values = {"perplexity"};
+  EXPECT_EQ(Markdown(layout).find("no result has it"), std::string::npos);
+}
+
+TEST_F(ReportGridTest, SeedsHaveTheirTableToo) {
+  Add("fp16", "f16", kFp);
+  for (const std::int64_t seed : {0, 1}) {
+    Add("gptq", "nf3", Worse(0.1 + 0.01 * static_cast<double>(seed)),
+        seed == 0 ? "gptq-c4 2x64" : "gptq-c4 2x64 (seed 1)",
+        CalibrationRecord{.protocol = "gptq-c4",
+                          .dataset = "c4",
+                          .windows = 2,
+                          .window_tokens = 64,
+                          .documents = {},
+                          .seed = seed,
+                          .text_sha256 = "",
+                          .ids_sha256 = ""});
+  }
+  ReportLayout layout = MethodsByFormats();
+  layout.rows.push_back(ReportField::kCalibration);
+  const std::string caption =
+      "Over calibration seeds: mean ± standard deviation between seeds (number of seeds)";
+  EXPECT_NE(Markdown(layout).find("\n" + caption + "\n"), std::string::npos) << Markdown(layout);
+  layout.rows.insert(layout.rows.begin(), ReportField::kModel);
+  EXPECT_NE(Markdown(layout).find("\nmodel. " + caption + "\n"), std::string::npos)
+      << Markdown(layout);
 }
 
 TEST_F(ReportGridTest, TwoResultsInOnePlaceAreRefused) {
@@ -71,7 +206,8 @@ TEST_F(ReportGridTest, TwoResultsInOnePlaceAreRefused) {
   Add("gptq", "nf3", Worse(0.04), "ids 4x64");
   EXPECT_EQ(InputErrorOf("", [&] { Markdown(MethodsByFormats()); }),
             "x.yaml:9: report: expected fields in rows and columns that tell all results apart, "
-            "found two in one place: gptq nf3 channel ids 2x64 on text and gptq nf3 channel ids "
+            "such as calibration, found two in one place: gptq nf3 channel ids 2x64 on text and "
+            "gptq nf3 channel ids "
             "4x64 on text");
   ReportLayout layout = MethodsByFormats();
   layout.rows.push_back(ReportField::kCalibration);
@@ -79,20 +215,37 @@ TEST_F(ReportGridTest, TwoResultsInOnePlaceAreRefused) {
       << Markdown(layout);
 }
 
+// A column mixes neither protocols nor windows of them: texts, lengths, numbers.
 TEST_F(ReportGridTest, TwoProtocolsInOneColumnAreRefused) {
+  manifest_.columns[0].text = "w.json, 64 tokens a window";
   Add("rtn", "nf3", Worse(0.1));
-  manifest_.columns.push_back({.title = "other", .protocol = "gptq-c4"});
   const std::size_t row = Add("awq", "nf3", Worse(0.1));
   manifest_.rows[0].cells = {manifest_.rows[0].cells[0], ""};
   manifest_.rows[row].cells = {"", manifest_.rows[row].cells[0]};
-  EXPECT_EQ(InputErrorOf("", [&] { Markdown(MethodsByFormats()); }),
-            "x.yaml:9: report: expected one protocol in a column, found ids and gptq-c4 in \"nf3 "
-            "channel\"");
+  manifest_.columns.push_back({.title = "other", .protocol = "", .text = ""});
+  const auto error_with = [&](const std::string& protocol, const std::string& text) {
+    manifest_.columns[1].protocol = protocol;
+    manifest_.columns[1].text = text;
+    return InputErrorOf("", [&] { Markdown(MethodsByFormats()); });
+  };
+  const std::string expected =
+      "x.yaml:9: report: expected one protocol on the same windows of one text in a column, found "
+      "ids (w.json, 64 tokens a window) and ";
+  for (const auto& [protocol, text] : std::vector<std::pair<std::string, std::string>>{
+           {"gptq-c4", "w.json, 64 tokens a window"},
+           {"ids", "w.json, 512 tokens a window"},
+           {"ids", "w.json, 64 tokens a window, the first 8 windows"},
+           {"ids", "v.json, 64 tokens a window"}}) {
+    EXPECT_EQ(error_with(protocol, text),
+              expected + protocol + " (" + text + ") in \"nf3 channel\"");
+  }
+  EXPECT_EQ(error_with("ids", "w.json, 64 tokens a window"), "no error");
 }
 
 // LLaMA-7B's numbers as papers print them: one measured like them, one not.
 TEST_F(ReportGridTest, PublishedValuesStandBesideAndDifferencesAreMarked) {
-  manifest_.columns[0] = {.title = "wt2", .protocol = "gptq-wikitext2", .as_published = true};
+  manifest_.columns[0] = {
+      .title = "wt2", .protocol = "gptq-wikitext2", .text = "", .as_published = true};
   Add("fp16", "f16", std::vector<double>(8, std::log(5.678)));
   Add("rtn", "int4", std::vector<double>(8, std::log(6.60)));
   for (Manifest::Row& row : manifest_.rows) row.model = "huggyllama/llama-7b";
@@ -157,6 +310,51 @@ TEST(TextTableTest, EscapesWhatItsLanguagesTakeForMarkup) {
             "<tr><td>x</td><td class=\"number\"><b>1</b></td></tr>\n</tbody>\n</table>\n");
 }
 
+// The configs of the papers' tables: made-up cells on every place, as a run would make them.
+TEST(ReportConfigsTest, EveryLayoutHasOneColumnForACodeBook) {
+  int layouts = 0;
+  for (const auto& entry : std::filesystem::directory_iterator(
+           std::filesystem::path(DAQ_SOURCE_DIR) / "configs/tables")) {
+    const ExperimentFile experiment = ReadExperimentFile(entry.path());
+    if (!experiment.report) continue;
+    SCOPED_TRACE(experiment.name);
+    ++layouts;
+    const TemporaryFolder folder;
+    const Manifest manifest = MadeUpManifest(experiment);
+    const ReportTables tables =
+        MakeReportTables(manifest, ReportCells(manifest, folder.path(), ""), "", experiment.report);
+    std::set<std::string> books;
+    std::set<std::string> titles;
+    for (const Manifest::Row& row : manifest.rows) {
+      if (row.full_precision) continue;
+      books.insert(row.codebook);
+      for (const Manifest::Column& column : manifest.columns) {
+        std::string title;
+        for (const ReportField field : experiment.report->columns) {
+          ASSERT_NE(field, ReportField::kSymmetry);
+          const std::string& text = field == ReportField::kFormat        ? row.codebook
+                                    : field == ReportField::kGranularity ? row.granularity
+                                                                         : column.title;
+          title += (title.empty() ? "" : " ") + text;
+        }
+        titles.insert(title);
+      }
+    }
+    ASSERT_FALSE(tables.sections.empty());
+    const std::string table = tables.sections[0].table.ToMarkdown();
+    const std::string header = table.substr(0, table.find('\n'));
+    for (const std::string& title : titles)
+      EXPECT_NE(header.find(" " + title + " |"), std::string::npos) << title << header;
+    const auto bars = static_cast<std::size_t>(std::count(header.begin(), header.end(), '|'));
+    EXPECT_EQ(bars - 1,
+              experiment.report->rows.size() + titles.size() * experiment.report->values.size())
+        << header;
+    EXPECT_LE(books.size(), titles.size());
+    EXPECT_EQ(header.find("asym"), std::string::npos) << header;
+  }
+  EXPECT_GE(layouts, 3);
+}
+
 // The config's part.
 std::string ErrorOf(const std::string& report) {
   return InputErrorOf("", [&] {
@@ -167,8 +365,8 @@ std::string ErrorOf(const std::string& report) {
 
 TEST(ReportConfigTest, MistakesAreNamed) {
   EXPECT_EQ(ErrorOf("  rows: [method]\n  columns: [formt]\n"),
-            "x.yaml:6: report.columns[0]: expected one of model, method, format, granularity, "
-            "calibration, evaluation, found \"formt\" (did you mean format?)");
+            "x.yaml:6: report.columns[0]: expected one of model, method, format, symmetry, "
+            "granularity, calibration, evaluation, found \"formt\" (did you mean format?)");
   EXPECT_EQ(ErrorOf("  rows: [method]\n  columns: [method]\n"),
             "x.yaml:5: report: expected each field in rows or in columns, found method in both");
   EXPECT_EQ(ErrorOf("  rows: [method, method]\n  columns: [format]\n"),
@@ -179,6 +377,25 @@ TEST(ReportConfigTest, MistakesAreNamed) {
   EXPECT_EQ(ErrorOf("  rows: [method]\n  columns: [format]\n  value: kl_mean\n  published: true\n"),
             "x.yaml:5: report: expected value: perplexity where published is true, for published "
             "values are perplexities, found value: kl_mean");
+  const std::string fields = "  rows: [method]\n  columns: [format]\n";
+  EXPECT_EQ(ErrorOf(fields + "  value: [perplexity, perplexity]\n"),
+            "x.yaml:7: report.value[1]: expected every number once, found \"perplexity\"");
+  EXPECT_EQ(ErrorOf(fields + "  error: stderr\n  value: bits_per_weight\n"),
+            "x.yaml:5: report: expected value: perplexity or loss_vs_fp where error is stderr, "
+            "found value: bits_per_weight");
+  EXPECT_EQ(ErrorOf(fields + "  error: interval\n"),
+            "x.yaml:5: report: expected value: loss_vs_fp or loss_reduction where error is "
+            "interval, found value: perplexity");
+  // Numbers that no result of the experiment can have.
+  EXPECT_EQ(ErrorOf(fields + "  value: kl_p90\n"),
+            "x.yaml:5: report.value: expected token_metrics: true in an evaluation where it is "
+            "kl_p90, found none");
+  EXPECT_EQ(ErrorOf(fields + "  value: [perplexity, bits_per_byte]\n"),
+            "x.yaml:5: report.value: expected an evaluation by lm-eval-wikitext where it is "
+            "bits_per_byte, found none");
+  EXPECT_EQ(ErrorOf(fields + "  value: loss_reduction\n"),
+            "x.yaml:5: report.value: expected fp16, one of rtn, gptq and awq, and another method "
+            "among the recipes where it is loss_reduction, found none");
   EXPECT_EQ(ErrorOf("  rows: [method]\n  columns: [format]\n  bold: worst\n"),
             "x.yaml:7: report.bold: expected one of none, best, not_worse, found \"worst\"");
 }
