@@ -14,6 +14,7 @@
 #include "harness/arm_family.h"
 #include "harness/cell_store.h"
 #include "harness/density_plot.h"
+#include "harness/diagnostics_table.h"
 #include "harness/manifest.h"
 #include "harness/nearest_name.h"
 #include "harness/report_json.h"
@@ -69,25 +70,14 @@ std::string Number(const std::optional<double>& value, int digits = 4) {
   return value ? fmt::format("{:.{}g}", *value, digits) : "";
 }
 
-std::optional<double> Find(const Diagnostics& diagnostics, std::string_view suffix) {
-  for (const auto& [name, value] : diagnostics) {
-    if (name.ends_with(suffix)) return value;
-  }
-  return std::nullopt;
-}
-
 // Sums of reports, to average them.
 struct Average {
   static constexpr std::array kOptional = {&LayerReport::output_relative_error,
                                            &LayerReport::output_error_vs_rtn,
                                            &LayerReport::held_out_error_vs_rtn};
   double count = 0;
-  LayerReport sum;
-  double loss_start = 0;
-  double loss_end = 0;
-  double iterations = 0;
-  bool has_losses = false;
-  bool has_iterations = false;
+  LayerReport sum;  // its diagnostics are means already
+  std::map<std::string, double> diagnostic_counts;
 
   void Add(const LayerReport& report) {
     ++count;
@@ -101,14 +91,10 @@ struct Average {
     for (const auto member : kOptional) {
       if (report.*member) sum.*member = (sum.*member).value_or(0) + *(report.*member);
     }
-    const std::optional<double> start = Find(report.diagnostics, ".loss_start");
-    const std::optional<double> end = Find(report.diagnostics, ".loss_end");
-    const std::optional<double> probes = Find(report.diagnostics, ".iterations");
-    has_losses = start && end;
-    has_iterations = probes.has_value();
-    loss_start += start.value_or(0);
-    loss_end += end.value_or(0);
-    iterations += probes.value_or(0);
+    for (const auto& [name, value] : report.diagnostics) {
+      double& mean = sum.diagnostics[name];
+      mean += (value - mean) / ++diagnostic_counts[name];
+    }
   }
 
   std::vector<std::string> Cells() const {
@@ -125,17 +111,14 @@ struct Average {
             mean(sum.dense_center),
             mean(sum.dense_width),
             mean(sum.range_center),
-            mean(sum.range_width),
-            has_losses ? mean(loss_start) : "",
-            has_losses ? mean(loss_end) : "",
-            has_iterations ? mean(iterations) : ""};
+            mean(sum.range_width)};
   }
 };
 
 void AddReportColumns(TextTable* table) {
-  for (const char* title : {"weight mse", "output error", "vs rtn", "held out vs rtn", "clipped %",
-                            "entropy bits", "dense center", "dense width", "range center",
-                            "range width", "loss before", "loss after", "iterations"})
+  for (const char* title :
+       {"weight mse", "output error", "vs rtn", "held out vs rtn", "clipped %", "entropy bits",
+        "dense center", "dense width", "range center", "range width"})
     table->AddColumn(title, TextTable::kRight);
 }
 
@@ -144,6 +127,12 @@ constexpr std::string_view kLegend =
     "square; "
     "vs rtn: over that of round to nearest in the same format. Behind a transform, weights are the "
     "rewritten ones. docs/methods.md defines every column.\n";
+
+// What parts say of themselves, behind the first table.
+std::string DiagnosticsText(const DiagnosticsTable& diagnostics) {
+  const std::string text = diagnostics.ToMarkdown();
+  return text.empty() ? "" : fmt::format("\n## What the parts say of their work\n\n{}\n", text);
+}
 
 // The values that one row of a matrix can take, of all its groups.
 std::vector<double> CodesOf(const QuantizedMatrix& matrix, Index row) {
@@ -232,6 +221,7 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   TextTable table;
   table.AddColumn("recipe", TextTable::kLeft);
   AddReportColumns(&table);
+  DiagnosticsTable diagnostics({"recipe"}, {"value"});
   std::string notes;
   for (const Arm* arm : arms) {
     const QuantizedStore store(work_folder.path() / arm->id);
@@ -240,10 +230,13 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
     std::vector<TextCell> cells = {arm->description};
     std::ranges::move(average.Cells(), std::back_inserter(cells));
     table.AddRow(std::move(cells));
+    diagnostics.Add({arm->description}, {average.sum.diagnostics});
     if (!MakeParts(arm->recipe).transform->is_identity()) {
-      notes.append(fmt::format(
-          "not drawn: {}: its values lie in rewritten weights, another scale for each column\n",
-          arm->description));
+      notes.append(
+          fmt::format("not drawn: {}: its codes stand for other weights in each column, which its "
+                      "transform scaled "
+                      "by a factor of its own\n",
+                      arm->description));
       continue;
     }
     plot.recipes.push_back({.label = arm->description,
@@ -253,8 +246,9 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   }
   const std::filesystem::path file = request.plot.empty() ? folder / (name + ".svg") : request.plot;
   WriteFileAtomically(file, DrawDensityPlot(plot));
-  return fmt::format("# {}, {} x {}\n\n{}\n{}{}plot: {}\n", name, shape.out_features,
-                     shape.in_features, table.ToMarkdown(), kLegend, notes, file.string());
+  return fmt::format("# {}, {} x {}\n\n{}\n{}{}{}plot: {}\n", name, shape.out_features,
+                     shape.in_features, table.ToMarkdown(), kLegend, DiagnosticsText(diagnostics),
+                     notes, file.string());
 }
 
 std::string InspectResults(const ExperimentFile& experiment, const RunOptions& options) {
@@ -264,6 +258,9 @@ std::string InspectResults(const ExperimentFile& experiment, const RunOptions& o
   TextTable table;
   for (const char* title : {"model", "recipe", "layer"}) table.AddColumn(title, TextTable::kLeft);
   AddReportColumns(&table);
+  std::vector<std::string> kinds;
+  for (const LinearLayer layer : kLinearLayers) kinds.emplace_back(LinearLayerName(layer));
+  DiagnosticsTable diagnostics({"model", "recipe"}, kinds);
   bool any = false;
   for (const Manifest::Row& row : manifest.rows) {
     std::optional<nlohmann::ordered_json> cell;
@@ -284,13 +281,16 @@ std::string InspectResults(const ExperimentFile& experiment, const RunOptions& o
         fmt::format("{} {} {}{}{}", row.method, cell->at("format").get<std::string>(),
                     cell->at("granularity").get<std::string>(), row.calibration.empty() ? "" : " ",
                     row.calibration);
+    std::vector<Diagnostics> of_kinds;
     for (const LinearLayer layer : kLinearLayers) {
       const auto found = by_kind.find(LinearLayerName(layer));
+      of_kinds.push_back(found == by_kind.end() ? Diagnostics{} : found->second.sum.diagnostics);
       if (found == by_kind.end()) continue;
       std::vector<TextCell> cells = {row.model, recipe, std::string(LinearLayerName(layer))};
       std::ranges::move(found->second.Cells(), std::back_inserter(cells));
       table.AddRow(std::move(cells));
     }
+    diagnostics.Add({row.model, recipe}, of_kinds);
   }
   if (!any) {
     throw InputError({folder.string()},
@@ -298,7 +298,8 @@ std::string InspectResults(const ExperimentFile& experiment, const RunOptions& o
                                  "layer with --layer",
                                  experiment.path.string()));
   }
-  return fmt::format("Means over the blocks.\n\n{}\n{}", table.ToMarkdown(), kLegend);
+  return fmt::format("Means over the blocks.\n\n{}\n{}{}", table.ToMarkdown(), kLegend,
+                     DiagnosticsText(diagnostics));
 }
 
 }  // namespace daq

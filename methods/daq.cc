@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
 #include <memory>
 #include <optional>
 
 #include "base/error.h"
 #include "base/reduce.h"
 #include "methods/encode.h"
-#include "methods/minmax_grid.h"
 
 namespace daq {
 namespace {
@@ -23,11 +25,11 @@ bool IsConstant(std::span<const float> weights) {
                      [&](float weight) { return weight == weights.front(); });
 }
 
-GridPoint ConstantPoint(std::span<const float> weights, const Format& format) {
-  const GroupGrid grid = LayGrid({.lowest = weights.front(), .highest = weights.front()},
-                                 {.round_zero_point = false, .include_zero = false}, format);
-  return {.scale = static_cast<double>(grid.scale),
-          .zero_point = static_cast<double>(grid.zero_point)};
+// The loss with `loss` moved to `point`; infinite where that is not storable.
+double LossAt(const GridPoint& point, const Format& format, OutputLoss* loss) {
+  if (!IsStorable(point, format.codebook)) return std::numeric_limits<double>::infinity();
+  loss->MoveTo(point);
+  return loss->loss();
 }
 
 void CheckStorable(const GridPoint& point, const Format& format, const std::string& layer,
@@ -148,8 +150,8 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
     const std::span<const float> weights = pieces.Weights(row, group);
     DaqGroup& daq = found[pieces.At(row, group)];
     daq.is_constant = IsConstant(weights);
-    daq.point =
-        daq.is_constant ? ConstantPoint(weights, format) : StartOfDaq(weights, format, options);
+    daq.point = daq.is_constant ? MinMaxPoint(weights.first(1), format)
+                                : StartOfDaq(weights, format, options);
     CheckStorable(daq.point, format, layer.name, row);
     if (daq.is_constant || !options.searches) return;
     OutputLoss& loss = *losses[static_cast<std::size_t>(worker)];
@@ -159,6 +161,8 @@ std::vector<DaqGroup> SolveDaq(const GroupPieces& pieces, const Format& format,
     if (!options.idle_stop) search.Run(&loss, &daq.search);
     daq.point = loss.point();
     daq.loss_end = loss.loss();
+    // Last, so that the search begins with nothing looked at but its own start.
+    daq.loss_minmax = LossAt(MinMaxPoint(weights, format), format, &loss);
   });
   if (!options.searches || !options.idle_stop) return found;
   SearchTogether(pieces, *inputs, search, &losses, &found);
@@ -194,12 +198,28 @@ RangeResult RoundedResult(const GroupPieces& pieces, const Format& format,
   return result;
 }
 
+std::span<const DiagnosticSpec> DaqDiagnosticSpecs() {
+  constexpr auto kSum = DiagnosticJoin::kSum;
+  static constexpr std::array<DiagnosticSpec, 6> specs = {{
+      {"daq.loss_minmax", kSum,
+       "squared output error on the min-max grid, before stage 1: mean over tokens, sum over "
+       "outputs (in groups: of each group's own part)"},
+      {"daq.loss_start", kSum, "the same after stage 1, before stage 2"},
+      {"daq.loss_end", kSum, "the same after stage 2"},
+      {"daq.iterations", DiagnosticJoin::kMean,
+       "stage 2's half-steps up to the last that moved, mean over groups"},
+      {"daq.scale_moves", kSum, "steps of the scale that stage 2 took, all groups"},
+      {"daq.zero_point_moves", kSum, "steps of the zero-point that stage 2 took, all groups"},
+  }};
+  return specs;
+}
+
 Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
   const auto total = [&](const auto& member) {
     return LaneSum(groups.size(),
                    [&](std::size_t i) { return static_cast<double>(member(groups[i])); });
   };
-  return {
+  Diagnostics diagnostics = {
       {"daq.loss_start", total([](const DaqGroup& group) { return group.loss_start; })},
       {"daq.loss_end", total([](const DaqGroup& group) { return group.loss_end; })},
       {"daq.iterations", total([](const DaqGroup& group) { return group.search.last_move; }) /
@@ -208,6 +228,9 @@ Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
       {"daq.zero_point_moves",
        total([](const DaqGroup& group) { return group.search.zero_point_moves; })},
   };
+  const double minmax = total([](const DaqGroup& group) { return group.loss_minmax; });
+  if (std::isfinite(minmax)) diagnostics.emplace("daq.loss_minmax", minmax);
+  return diagnostics;
 }
 
 // Prefix sums, 8 bytes each, that a core's share of the cache holds.

@@ -13,10 +13,11 @@ struct DaqGroup {
   GridPoint point;
   // All weights are equal: the min-max range is exact and there is nothing to search.
   bool is_constant = false;
-  // Mean over tokens of the squared output error before stage 2, as the search sees it: with
-  // search_rows not exact.
-  double loss_start = 0;
-  double loss_end = 0;  // after it
+  // Mean over tokens of the squared output error, as the search sees it: with search_rows not
+  // exact. On the min-max grid, where stage 1 begins; infinite where that does not fit in float32.
+  double loss_minmax = 0;
+  double loss_start = 0;  // before stage 2
+  double loss_end = 0;    // after it
   SignSearchState search;
 };
 
@@ -68,6 +69,7 @@ Work DaqCost(const DaqOptions& options, const LayerSize& size);
 Footprint DaqMemory(const DaqOptions& options, const LayerSize& size, int threads);
 
 // daq.loss_start and so on, docs/daq.md.
+std::span<const DiagnosticSpec> DaqDiagnosticSpecs();
 Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups);
 
 }  // namespace daq

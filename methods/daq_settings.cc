@@ -229,15 +229,17 @@ std::string ExplainDaq(const DaqOptions& options, const Format& format) {
   return text;
 }
 
+GridPoint MinMaxPoint(std::span<const float> weights, const Format& format) {
+  const GroupGrid grid =
+      LayGrid(IntervalOf(weights), {.round_zero_point = false, .include_zero = false}, format);
+  return {.scale = static_cast<double>(grid.scale),
+          .zero_point = static_cast<double>(grid.zero_point)};
+}
+
 GridPoint StartOfDaq(std::span<const float> weights, const Format& format,
                      const DaqOptions& options) {
+  if (!options.starts_dense) return MinMaxPoint(weights, format);
   const WeightInterval interval = IntervalOf(weights);
-  if (!options.starts_dense) {
-    const GroupGrid grid =
-        LayGrid(interval, {.round_zero_point = false, .include_zero = false}, format);
-    return {.scale = static_cast<double>(grid.scale),
-            .zero_point = static_cast<double>(grid.zero_point)};
-  }
   const auto lowest = static_cast<double>(interval.lowest);
   const auto highest = static_cast<double>(interval.highest);
   const double center = format.symmetric ? 0 : DenseCenter(weights, options.center);

@@ -44,4 +44,7 @@ std::string ExplainDaq(const DaqOptions& options, const Format& format);
 GridPoint StartOfDaq(std::span<const float> weights, const Format& format,
                      const DaqOptions& options);
 
+// The min-max range of a group, zero-point real-valued: where the search begins without stage 1.
+GridPoint MinMaxPoint(std::span<const float> weights, const Format& format);
+
 }  // namespace daq

@@ -50,6 +50,9 @@ class Range {
   // True if Find needs layer.statistics.
   virtual bool needs_statistics() const = 0;
 
+  // The diagnostics that a RangeResult may hold; they outlive this object.
+  virtual std::span<const DiagnosticSpec> diagnostics() const { return {}; }
+
   // Rough work and memory of Find, for forecasts only.
   virtual Work Cost(const LayerSize&) const { return {}; }
   virtual Footprint Memory(const LayerSize&, int /*threads*/) const { return {}; }

@@ -222,6 +222,18 @@ class Clip final : public Range {
 
   bool needs_statistics() const override { return true; }
 
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    constexpr auto kMean = DiagnosticJoin::kMean;
+    static constexpr std::array<DiagnosticSpec, 3> specs = {{
+        {"clip.shrink", kMean, "factor on the largest |w| that was kept, mean over groups"},
+        {"clip.loss_start", kMean,
+         "mean over tokens of the squared error of a group's part of the output without clipping, "
+         "mean over groups"},
+        {"clip.loss_end", kMean, "the same with the factor kept"},
+    }};
+    return specs;
+  }
+
   RangeResult Find(const ConstMatrixView& weight, const Format& format,
                    const LayerContext& layer) const override {
     if (skip_query_key_ && IsQueryOrKey(layer.name)) {

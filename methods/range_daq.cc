@@ -28,6 +28,8 @@ class Daq final : public Range {
 
   bool needs_statistics() const override { return options_.searches; }
 
+  std::span<const DiagnosticSpec> diagnostics() const override { return DaqDiagnosticSpecs(); }
+
   RangeResult Find(const ConstMatrixView& weight, const Format& format,
                    const LayerContext& layer) const override {
     DAQ_CHECK(!options_.searches || layer.statistics != nullptr, "the search needs inputs");

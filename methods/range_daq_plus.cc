@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -201,6 +202,24 @@ class DaqPlus final : public Range {
   }
 
   bool needs_statistics() const override { return true; }
+
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    constexpr std::array<DiagnosticSpec, 3> kOwn = {{
+        {"daq_plus.lambda", DiagnosticJoin::kMean,
+         "weight of the penalty, the same for all groups"},
+        {"daq_plus.loss_daq", DiagnosticJoin::kSum,
+         "squared output error, mean over tokens, sum over outputs, plus the penalty, at DAQ's "
+         "result"},
+        {"daq_plus.loss_end", DiagnosticJoin::kSum, "the same at its own result"},
+    }};
+    static const std::vector<DiagnosticSpec> specs = [&] {
+      const std::span<const DiagnosticSpec> daq = DaqDiagnosticSpecs();
+      std::vector<DiagnosticSpec> all(daq.begin(), daq.end());
+      all.insert(all.end(), kOwn.begin(), kOwn.end());
+      return all;
+    }();
+    return specs;
+  }
 
   // Looks at a group's loss, each for itself and in every sweep.
   Work Cost(const LayerSize& size) const override {

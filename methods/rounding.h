@@ -1,4 +1,6 @@
 #pragma once
+#include <span>
+
 #include "methods/range.h"
 
 namespace daq {
@@ -16,6 +18,9 @@ class Rounding {
   virtual ~Rounding() = default;
 
   virtual bool needs_statistics() const = 0;
+
+  // The diagnostics that a RoundingResult besides the range's may hold; they outlive this object.
+  virtual std::span<const DiagnosticSpec> diagnostics() const { return {}; }
 
   // Rough work and memory of Quantize without the range's, as Range::Cost.
   virtual Work Cost(const LayerSize&) const { return {}; }

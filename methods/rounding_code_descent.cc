@@ -215,6 +215,20 @@ class CodeDescent final : public Rounding {
 
   bool needs_statistics() const override { return true; }
 
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    constexpr auto kMean = DiagnosticJoin::kMean;
+    static constexpr std::array<DiagnosticSpec, 4> specs = {{
+        {"code_descent.loss_start", kMean,
+         "mean over tokens and outputs of the squared output error, plus damping, at the range's "
+         "or "
+         "the nearest codes"},
+        {"code_descent.loss_end", kMean, "the same at the codes kept"},
+        {"code_descent.changes", DiagnosticJoin::kSum, "codes changed, over all passes"},
+        {"code_descent.sweeps", kMean, "passes of the row that took most"},
+    }};
+    return specs;
+  }
+
   // Some ten passes, in which about as many codes change as there are weights.
   Work Cost(const LayerSize& size) const override {
     const auto inputs = static_cast<double>(size.in_features);

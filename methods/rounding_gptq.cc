@@ -61,7 +61,8 @@ class GptqRun {
         ordered_groups_(options.act_order && by_group_ && !options.static_groups),
         encoder_(format.codebook),
         codes_(static_cast<std::size_t>(weight.size())),
-        losses_(static_cast<std::size_t>(rows_)) {
+        losses_(static_cast<std::size_t>(rows_)),
+        range_diagnostics_(range.diagnostics()) {
     grid_ = {.scale = MatrixF::Ones(rows_, groups_), .zero_point = MatrixF::Zero(rows_, groups_)};
     FindUpFront(weight);
     Permute(weight);
@@ -91,7 +92,7 @@ class GptqRun {
       found = range_.Find(weight, format_, layer_);
     }
     grid_ = std::move(found.grid);
-    AddDiagnostics(found.diagnostics);
+    range_diagnostics_.Add(found.diagnostics, static_cast<double>(groups_));
   }
 
   // The columns in order of work, dead ones set to 0.
@@ -126,7 +127,7 @@ class GptqRun {
     grid_.zero_point.middleCols(first, count) = found.grid.zero_point;
     grid_.integer_zero_point =
         found.grid.integer_zero_point && (first == 0 || grid_.integer_zero_point);
-    AddDiagnostics(found.diagnostics);
+    range_diagnostics_.Add(found.diagnostics, static_cast<double>(count));
   }
 
   void RoundBlock(Index begin, Index end) {
@@ -206,19 +207,15 @@ class GptqRun {
   }
 
   RoundingResult Finish() {
-    diagnostics_["gptq.damp_percent"] = factor_.damp_percent;
-    diagnostics_["gptq.dead_columns"] = static_cast<double>(factor_.dead.size());
-    diagnostics_["gptq.error"] = Sum(losses_) / 2;
-    diagnostics_["gptq.trace"] = factor_.trace;
+    Diagnostics diagnostics = range_diagnostics_.Values();
+    diagnostics["gptq.damp_percent"] = factor_.damp_percent;
+    diagnostics["gptq.dead_columns"] = static_cast<double>(factor_.dead.size());
+    diagnostics["gptq.error"] = Sum(losses_) / 2;
+    diagnostics["gptq.trace"] = factor_.trace;
     RoundingResult result{.matrix = Pack(format_, rows_, columns_, codes_, std::move(grid_)),
-                          .diagnostics = std::move(diagnostics_)};
+                          .diagnostics = std::move(diagnostics)};
     if (ordered_groups_) result.matrix.column_order = factor_.order;
     return result;
-  }
-
-  // A range that is asked group by group tells sums over its groups.
-  void AddDiagnostics(const Diagnostics& found) {
-    for (const auto& [name, value] : found) diagnostics_[name] += value;
   }
 
   Index Feature(Index position) const { return order_[static_cast<std::size_t>(position)]; }
@@ -245,7 +242,7 @@ class GptqRun {
   Grid grid_;
   std::vector<std::uint8_t> codes_;  // [rows_, columns_] in stored order
   std::vector<double> losses_;       // by row, sum of err^2
-  Diagnostics diagnostics_;
+  JoinedDiagnostics range_diagnostics_;
 };
 
 class Gptq final : public Rounding {
@@ -257,6 +254,18 @@ class Gptq final : public Rounding {
                  .block_size = GetInt(settings, "block_size")} {}
 
   bool needs_statistics() const override { return true; }
+
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    constexpr auto kMean = DiagnosticJoin::kMean;
+    static constexpr std::array<DiagnosticSpec, 4> specs = {{
+        {"gptq.error", DiagnosticJoin::kSum,
+         "squared output error, mean over tokens, sum over outputs, plus damping, as it ends"},
+        {"gptq.damp_percent", kMean, "damping used, in units of the mean diagonal of H"},
+        {"gptq.dead_columns", kMean, "features whose inputs are all 0"},
+        {"gptq.trace", kMean, "trace of H = 2 / tokens * X^T X before damping"},
+    }};
+    return specs;
+  }
 
   // The products that correct later columns, the factor of H in double, and a column's steps.
   Work Cost(const LayerSize& size) const override {

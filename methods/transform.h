@@ -70,6 +70,9 @@ class Transform {
   // True if Apply needs the groups' statistics and module_error.
   virtual bool needs_statistics() const = 0;
 
+  // The diagnostics that Apply's result may hold; they outlive this object.
+  virtual std::span<const DiagnosticSpec> diagnostics() const { return {}; }
+
   // How often Apply evaluates the error of each group, for forecasts of time.
   virtual Index evaluations() const { return 0; }
 

@@ -97,6 +97,18 @@ class AwqScale final : public Transform {
 
   bool is_identity() const override { return false; }
   bool needs_statistics() const override { return true; }
+
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    constexpr auto kMean = DiagnosticJoin::kMean;
+    static constexpr std::array<DiagnosticSpec, 3> specs = {{
+        {"awq_scale.ratio", kMean, "r of s = mean|x|^r that was kept; 0: not scaled"},
+        {"awq_scale.loss_unscaled", kMean,
+         "mean squared error of the module's output (o and down: the layer's own), rounded to "
+         "nearest without scaling"},
+        {"awq_scale.loss", kMean, "the same with the scaling kept"},
+    }};
+    return specs;
+  }
   Index evaluations() const override { return grid_points_; }
   // The block to rewrite, the one on trial, and the rounded consumers of a group: gate and up are
   // two thirds of a block.

@@ -5,8 +5,9 @@
 #include <cmath>
 #include <map>
 #include <regex>
-#include <sstream>
 #include <string_view>
+
+#include "tests/harness/svg_plot.h"
 
 namespace daq {
 namespace {
@@ -42,29 +43,6 @@ std::string FindXmlFault(const std::string& xml) {
   }
   return open.empty() ? "" : "left open: " + open.back();
 }
-
-std::vector<std::smatch> FindAll(const std::string& text, const std::string& pattern) {
-  const std::regex regex(pattern);
-  return {std::sregex_iterator(text.begin(), text.end(), regex), std::sregex_iterator()};
-}
-
-// The weight that a horizontal position stands for, from two labels of the axis.
-struct Axis {
-  explicit Axis(const std::string& svg) {
-    const auto ticks = FindAll(svg, "<text class=\"quiet tick\" x=\"([0-9.]+)\"[^>]*>([^<]+)<");
-    count = ticks.size();
-    if (count < 2) return;
-    x0 = std::stod(ticks.front()[1]);
-    value0 = std::stod(ticks.front()[2]);
-    per_pixel = (std::stod(ticks.back()[2]) - value0) / (std::stod(ticks.back()[1]) - x0);
-  }
-  double ValueAt(double x) const { return value0 + (x - x0) * per_pixel; }
-
-  std::size_t count = 0;
-  double x0 = 0;
-  double value0 = 0;
-  double per_pixel = 0;
-};
 
 // The heights of the histogram's bars by their left end, in weight units.
 std::map<double, double> Bars(const std::string& svg) {
@@ -110,17 +88,14 @@ TEST(DensityPlotTest, CodesStandWhereTheAxisSays) {
   const Axis axis(svg);
   EXPECT_GE(axis.count, 4U);
   EXPECT_LE(axis.count, 12U);
-  const auto strips = FindAll(svg, "class=\"code c([0-9])\" d=\"([^\"]*)\"");
+  const std::vector<Strip> strips = StripsOf(svg);
   ASSERT_EQ(strips.size(), 2U);
-  EXPECT_NE(strips[0][1], strips[1][1]);
+  EXPECT_NE(strips[0].color, strips[1].color);
   for (std::size_t strip = 0; strip < 2; ++strip) {
-    const std::string path = strips[strip][2];
-    const auto ticks = FindAll(path, "M([0-9.]+) [0-9.]+v18");
-    ASSERT_EQ(ticks.size(), codes[strip].size());
-    for (std::size_t i = 0; i < ticks.size(); ++i) {
-      // Positions are written to a hundredth of a pixel; those of the labels too.
-      EXPECT_NEAR(axis.ValueAt(std::stod(ticks[i][1])), codes[strip][i], 0.02 * axis.per_pixel);
-    }
+    EXPECT_EQ(strips[strip].label, strip == 0 ? "one" : "two");
+    ASSERT_EQ(strips[strip].values.size(), codes[strip].size());
+    for (std::size_t i = 0; i < codes[strip].size(); ++i)
+      EXPECT_NEAR(strips[strip].values[i], codes[strip][i], axis.Resolution());
   }
 }
 

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <ostream>
+#include <set>
 #include <string>
 
 #include "base/blas.h"
@@ -110,6 +111,24 @@ TEST_P(Conformance, KeepsTheShapeAndTheInputAndGivesPositiveScales) {
     EXPECT_TRUE(!format.symmetric || (matrix.grid.zero_point.array() == 0).all());
     for (const std::uint8_t code : UnpackCodes(matrix))
       ASSERT_LT(code, format.codebook.values.size());
+  });
+}
+
+// What inspect lists and what joins results of some groups know diagnostics by their specs.
+TEST_P(Conformance, SaysOnlyWhatItsDiagnosticSpecsDeclare) {
+  const MatrixF weight = HeavyTailedMatrix(kRows, kColumns, 0.3, 42);
+  ForEachFormat([&](const Format& format) {
+    const RecipeParts parts = Parts(format);
+    std::set<std::string> declared;
+    for (const auto& specs : {parts.range->diagnostics(), parts.rounding->diagnostics()}) {
+      for (const DiagnosticSpec& spec : specs) declared.emplace(spec.name);
+    }
+    std::set<std::string> said;
+    for (const auto& [name, value] : Quantize(weight, format).report.diagnostics) {
+      EXPECT_TRUE(std::isfinite(value)) << name;
+      said.insert(name);
+    }
+    EXPECT_EQ(said, declared);
   });
 }
 

@@ -348,6 +348,10 @@ TEST_F(RangeDaqTest, StagesStandAlone) {
     EXPECT_EQ(start.grid.zero_point(row, 0), static_cast<float>(point.zero_point));
     losses += DenseSignSearch(inputs, weights, format).Loss(point);
   }
+  // Before stage 1 stands what stage 2 alone begins with; that was reached by a search's steps
+  // here.
+  EXPECT_NEAR(both.diagnostics.at("daq.loss_minmax"), second.diagnostics.at("daq.loss_start"),
+              1e-10 * losses);
   // Sums over 64 products in another order.
   EXPECT_NEAR(both.diagnostics.at("daq.loss_start"), losses, 1e-12 * losses);
 }

@@ -2,8 +2,10 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <set>
 
+#include "base/file.h"
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 #include "tests/methods/matrices.h"
@@ -43,6 +45,26 @@ TEST(RegistryTest, EveryEntryIsComplete) {
   ExpectSoundEntries(Roundings());
 }
 
+template <typename Part>
+void ExpectExplained(std::span<const PartEntry<Part>> entries, const std::string& docs) {
+  for (const PartEntry<Part>& entry : entries) {
+    const auto part = entry.make(DefaultSettings(entry.settings()));
+    for (const DiagnosticSpec& spec : part->diagnostics()) {
+      EXPECT_FALSE(spec.meaning.empty()) << spec.name;
+      EXPECT_NE(docs.find("`" + std::string(spec.name) + "`"), std::string::npos)
+          << spec.name << " is neither in docs/methods.md nor in docs/daq.md";
+    }
+  }
+}
+
+TEST(RegistryTest, DocsExplainEveryDiagnostic) {
+  const std::filesystem::path docs = std::filesystem::path(DAQ_SOURCE_DIR) / "docs";
+  const std::string text = ReadFile(docs / "methods.md") + ReadFile(docs / "daq.md");
+  ExpectExplained(Transforms(), text);
+  ExpectExplained(Ranges(), text);
+  ExpectExplained(Roundings(), text);
+}
+
 TEST(PresetTest, EveryPresetNamesRegisteredPartsAndTheirSettings) {
   for (const Preset& preset : Presets()) {
     SCOPED_TRACE(preset.name);
@@ -57,9 +79,8 @@ TEST(PresetTest, EveryPresetNamesRegisteredPartsAndTheirSettings) {
       EXPECT_EQ(recipe.transform.settings.size(),
                 FindPart(Transforms(), preset.transform)->settings().size());
       const RecipeParts parts = MakeParts(recipe);
-      // Round-to-nearest looks at no inputs, all others do.
-      const bool rtn = preset.name.starts_with("rtn") || preset.name == "mse";
-      EXPECT_EQ(parts.needs_statistics(), !rtn) << preset.name;
+      // Which inputs it calibrates on says nothing of a preset that reads none.
+      EXPECT_TRUE(parts.needs_statistics() || preset.propagation == Recipe{}.propagation);
       EXPECT_FALSE(parts.range->Explain(format).empty());
     }
   }

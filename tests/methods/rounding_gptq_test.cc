@@ -2,10 +2,15 @@
 
 #include <Eigen/LU>
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
+#include <map>
+#include <memory>
 #include <numeric>
 #include <ostream>
+#include <set>
+#include <string>
 
 #include "base/blas.h"
 #include "methods/inverse_factor.h"
@@ -427,6 +432,11 @@ class RecordingRange final : public Range {
   void CheckFormat(const Format&) const override {}
   std::string Explain(const Format&) const override { return ""; }
   bool needs_statistics() const override { return false; }
+  std::span<const DiagnosticSpec> diagnostics() const override {
+    static constexpr std::array<DiagnosticSpec, 1> specs = {
+        {{"recording.calls", DiagnosticJoin::kSum, "calls"}}};
+    return specs;
+  }
   RangeResult Find(const ConstMatrixView& weight, const Format& format,
                    const LayerContext& layer) const override {
     calls_->push_back({weight, {layer.columns.begin(), layer.columns.end()}});
@@ -462,6 +472,70 @@ TEST_F(GptqTest, RangesAreAskedForGroupsWhenTheyAreReachedAndToldTheirColumns) {
       EXPECT_EQ(calls[0].weight.col(p), weight.col(order[static_cast<std::size_t>(p)]));
     EXPECT_NE(calls[1].weight.col(0), weight.col(order[160]));  // the first block has corrected it
     EXPECT_EQ(result.diagnostics.at("recording.calls"), 2.0);
+  }
+}
+
+// A registered range that keeps what it said, and of how many groups.
+class OverheardRange final : public Range {
+ public:
+  struct Said {
+    Diagnostics diagnostics;
+    double groups;
+  };
+
+  explicit OverheardRange(std::string_view name)
+      : range_(
+            FindPart(Ranges(), name)->make(DefaultSettings(FindPart(Ranges(), name)->settings()))) {
+  }
+
+  void CheckFormat(const Format&) const override {}
+  std::string Explain(const Format&) const override { return ""; }
+  bool needs_statistics() const override { return true; }
+  std::span<const DiagnosticSpec> diagnostics() const override { return range_->diagnostics(); }
+  RangeResult Find(const ConstMatrixView& weight, const Format& format,
+                   const LayerContext& layer) const override {
+    RangeResult result = range_->Find(weight, format, layer);
+    said_.push_back({result.diagnostics, static_cast<double>(result.grid.scale.cols())});
+    return result;
+  }
+  const std::vector<Said>& said() const { return said_; }
+
+ private:
+  std::unique_ptr<Range> range_;
+  mutable std::vector<Said> said_;
+};
+
+// What is a mean over groups stays one, whatever number of calls the groups came in, and what is
+// the same for all groups is not counted twice.
+TEST_F(GptqTest, DiagnosticsOfRangesAreOfTheWholeLayer) {
+  const MatrixF weight = HeavyTailedMatrix(4, 240, 0.3, 74);
+  const LayerStatistics statistics = StatisticsOf(CorrelatedInputs(300, 240, 75));
+  ThreadPool pool(1);
+  const LayerContext layer{.name = "layer", .statistics = &statistics, .pool = &pool};
+  const std::set<std::string> means = {"clip.shrink", "clip.loss_start", "clip.loss_end",
+                                       "daq.iterations"};
+  const std::map<std::string, std::size_t> ranges = {{"clip", 3}, {"daq", 6}, {"daq_plus", 9}};
+  for (const auto& [name, count] : ranges) {
+    for (const Index group_size : {0, 40}) {
+      const OverheardRange range(name);
+      const Format format = FormatOf("nf3", group_size);
+      const Diagnostics found =
+          Parts(format, {}).rounding->Quantize(weight, range, format, layer).diagnostics;
+      // 40: four groups that begin in the first 128 columns, then two.
+      ASSERT_EQ(range.said().size(), group_size == 0 ? 1U : 2U);
+      EXPECT_EQ(range.said()[0].diagnostics.size(), count);
+      for (const auto& [diagnostic, first] : range.said()[0].diagnostics) {
+        SCOPED_TRACE(diagnostic + " " + std::to_string(group_size));
+        if (group_size == 0 || diagnostic == "daq_plus.lambda") {
+          EXPECT_EQ(found.at(diagnostic), first);
+          continue;
+        }
+        const double second = range.said()[1].diagnostics.at(diagnostic);
+        const double expected =
+            means.contains(diagnostic) ? (4 * first + 2 * second) / 6 : first + second;
+        EXPECT_DOUBLE_EQ(found.at(diagnostic), expected);
+      }
+    }
   }
 }
 

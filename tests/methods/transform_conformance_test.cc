@@ -69,13 +69,19 @@ TEST_P(TransformConformance, LeavesShapesAndNamesAndAnIdentityLeavesAll) {
       changed = changed || block.block.norms[i] != before.norms[i];
     }
     EXPECT_FALSE(changed && Make()->is_identity());
-    // Diagnostics are of layers of this block and carry the part's name.
+    // Diagnostics are of layers of this block, declared, and carry the part's name.
+    std::set<std::string> declared;
+    const std::unique_ptr<Transform> transform = Make();
+    for (const DiagnosticSpec& spec : transform->diagnostics()) declared.emplace(spec.name);
     for (const auto& [layer, values] : diagnostics) {
       EXPECT_TRUE(std::any_of(before.layers.begin(), before.layers.end(),
                               [&](const TransformLayer& of) { return of.name == layer; }))
           << layer;
-      for (const auto& [name, value] : values)
+      EXPECT_EQ(values.size(), declared.size());
+      for (const auto& [name, value] : values) {
+        EXPECT_TRUE(declared.contains(name)) << name;
         EXPECT_TRUE(name.starts_with(GetParam() + ".") && std::isfinite(value)) << name;
+      }
     }
   });
 }
