@@ -4,57 +4,44 @@
 #include "methods/rounding.h"
 #include "methods/transform.h"
 
+// One line a part: its name in configs, the name X of the functions XSettings and MakeX in its own
+// file, and what it does.
+// clang-format off
+#define DAQ_TRANSFORMS(X) \
+  X("none", None, "weights are quantised as they are") \
+  X("awq_scale", AwqScale, "AWQ: input channels scaled by a power of their mean activation")
+
+#define DAQ_RANGES(X) \
+  X("minmax", MinMax, "from the smallest to the largest weight of the group") \
+  X("mse", Mse, "the min-max range shrunk by the factor of least weight error") \
+  X("clip", Clip, "AWQ: clipped to the [-m, m] of least error in the group's part of the output") \
+  X("daq", Daq, "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search") \
+  X("daq_plus", DaqPlus, "DAQ's objective with a penalty, a wider search and groups solved jointly")
+
+#define DAQ_ROUNDINGS(X) \
+  X("nearest", Nearest, "the code nearest to the weight; a tie goes to the lower code") \
+  X("gptq", Gptq, "column after column; later columns make good what rounding did to the outputs") \
+  X("code_descent", CodeDescent, "codes changed one at a time while that lowers the error of the outputs")
+// clang-format on
+
 namespace daq {
 
-// Each part's own .cc file defines these two; the tables below name them.
-std::unique_ptr<Transform> MakeNone(const Settings& settings);
-std::span<const SettingSpec> AwqScaleSettings();
-std::unique_ptr<Transform> MakeAwqScale(const Settings& settings);
-std::span<const SettingSpec> MinMaxSettings();
-std::unique_ptr<Range> MakeMinMax(const Settings& settings);
-std::span<const SettingSpec> MseSettings();
-std::unique_ptr<Range> MakeMse(const Settings& settings);
-std::span<const SettingSpec> ClipSettings();
-std::unique_ptr<Range> MakeClip(const Settings& settings);
-std::span<const SettingSpec> DaqSettings();
-std::unique_ptr<Range> MakeDaq(const Settings& settings);
-std::span<const SettingSpec> DaqPlusSettings();
-std::unique_ptr<Range> MakeDaqPlus(const Settings& settings);
-std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
-std::span<const SettingSpec> GptqSettings();
-std::unique_ptr<Rounding> MakeGptq(const Settings& settings);
-std::span<const SettingSpec> CodeDescentSettings();
-std::unique_ptr<Rounding> MakeCodeDescent(const Settings& settings);
+#define DAQ_DECLARE(Part, Functions)                  \
+  std::span<const SettingSpec> Functions##Settings(); \
+  std::unique_ptr<Part> Make##Functions(const Settings& settings);
+#define DAQ_DECLARE_TRANSFORM(name, Functions, summary) DAQ_DECLARE(Transform, Functions)
+#define DAQ_DECLARE_RANGE(name, Functions, summary) DAQ_DECLARE(Range, Functions)
+#define DAQ_DECLARE_ROUNDING(name, Functions, summary) DAQ_DECLARE(Rounding, Functions)
+DAQ_TRANSFORMS(DAQ_DECLARE_TRANSFORM)
+DAQ_RANGES(DAQ_DECLARE_RANGE)
+DAQ_ROUNDINGS(DAQ_DECLARE_ROUNDING)
 
 namespace {
 
-std::span<const SettingSpec> NoSettings() { return {}; }
-
-constexpr PartEntry<Transform> kTransforms[] = {
-    {"none", "weights are quantised as they are", NoSettings, MakeNone},
-    {"awq_scale", "AWQ: input channels scaled by a power of their mean activation",
-     AwqScaleSettings, MakeAwqScale},
-};
-
-constexpr PartEntry<Range> kRanges[] = {
-    {"minmax", "from the smallest to the largest weight of the group", MinMaxSettings, MakeMinMax},
-    {"mse", "the min-max range shrunk by the factor of least weight error", MseSettings, MakeMse},
-    {"clip", "AWQ: clipped to the [-m, m] of least error in the group's part of the output",
-     ClipSettings, MakeClip},
-    {"daq", "DAQ: centred on the dense weights, then adjusted to the outputs by a sign search",
-     DaqSettings, MakeDaq},
-    {"daq_plus", "DAQ's objective with a penalty, a wider search and groups solved jointly",
-     DaqPlusSettings, MakeDaqPlus},
-};
-
-constexpr PartEntry<Rounding> kRoundings[] = {
-    {"nearest", "the code nearest to the weight; a tie goes to the lower code", NoSettings,
-     MakeNearest},
-    {"gptq", "column after column; later columns make good what rounding did to the outputs",
-     GptqSettings, MakeGptq},
-    {"code_descent", "codes changed one at a time while that lowers the error of the outputs",
-     CodeDescentSettings, MakeCodeDescent},
-};
+#define DAQ_ENTRY(name, Functions, summary) {name, summary, Functions##Settings, Make##Functions},
+constexpr PartEntry<Transform> kTransforms[] = {DAQ_TRANSFORMS(DAQ_ENTRY)};
+constexpr PartEntry<Range> kRanges[] = {DAQ_RANGES(DAQ_ENTRY)};
+constexpr PartEntry<Rounding> kRoundings[] = {DAQ_ROUNDINGS(DAQ_ENTRY)};
 
 }  // namespace
 

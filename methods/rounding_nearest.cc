@@ -25,7 +25,10 @@ class Nearest final : public Rounding {
 
 }  // namespace
 
+std::span<const SettingSpec> NearestSettings();
 std::unique_ptr<Rounding> MakeNearest(const Settings& settings);
+
+std::span<const SettingSpec> NearestSettings() { return {}; }
 
 std::unique_ptr<Rounding> MakeNearest(const Settings&) { return std::make_unique<Nearest>(); }
 

@@ -20,7 +20,10 @@ class None final : public Transform {
 
 }  // namespace
 
+std::span<const SettingSpec> NoneSettings();
 std::unique_ptr<Transform> MakeNone(const Settings& settings);
+
+std::span<const SettingSpec> NoneSettings() { return {}; }
 
 std::unique_ptr<Transform> MakeNone(const Settings&) { return std::make_unique<None>(); }
 
