@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "harness/config_schema.h"
 #include "harness/propagation.h"
+#include "harness/recipe_config.h"
 #include "harness/recipe_label.h"
 #include "harness/wrapped_text.h"
 #include "methods/quantize_layer.h"
@@ -62,8 +63,14 @@ std::string ExplainCodebook(const Format& format) {
       Heading("") + "- ", fmt::format("values = {}", fmt::join(format.codebook.values, " "))));
 }
 
-std::string ExplainFormat(const Format& format) {
-  const bool usual_symmetry = format.symmetric == !format.codebook.integer;
+// As ChosenBy: the preset's choice goes before the code book's usual one.
+std::string_view SymmetryChosenBy(const Format& format, std::optional<bool> of_preset) {
+  if (format.symmetric != of_preset.value_or(SymmetricByDefault(format.codebook.name)))
+    return "config";
+  return of_preset ? "method" : "default";
+}
+
+std::string ExplainFormat(const Format& format, std::optional<bool> symmetric_of_preset) {
   std::string text = ExplainCodebook(format);
   text.append(WrappedText(
       Heading("") + "- ",
@@ -71,10 +78,10 @@ std::string ExplainFormat(const Format& format) {
                   format.group_size == 0 ? "channel" : std::to_string(format.group_size),
                   format.group_size == 0 ? "default" : "config",
                   MeaningOf("recipes.format.group"))));
-  return text.append(WrappedText(
-      Heading("") + "- ",
-      fmt::format("symmetric = {} ({}): {}", format.symmetric,
-                  usual_symmetry ? "default" : "config", MeaningOf("recipes.format.symmetric"))));
+  return text.append(
+      WrappedText(Heading("") + "- ", fmt::format("symmetric = {} ({}): {}", format.symmetric,
+                                                  SymmetryChosenBy(format, symmetric_of_preset),
+                                                  MeaningOf("recipes.format.symmetric"))));
 }
 
 std::string ExplainPropagation(const Recipe& recipe, Propagation of_preset) {
@@ -107,7 +114,7 @@ std::string ExplainRecipe(const Recipe& recipe) {
       WrappedText(Heading("") + "- ", "so: " + MakeParts(recipe).range->Explain(recipe.format)));
   text.append(ExplainPart("rounding", Roundings(), recipe.rounding, usual.rounding_settings));
   text.append(ExplainPropagation(recipe, usual.propagation));
-  return text.append(ExplainFormat(recipe.format));
+  return text.append(ExplainFormat(recipe.format, usual.symmetric));
 }
 
 }  // namespace daq

@@ -20,13 +20,6 @@ std::vector<std::string_view> CodebookNames() {
   return names;
 }
 
-bool SymmetricByDefault(std::string_view codebook) {
-  for (const CodebookInfo& info : Codebooks()) {
-    if (info.name == codebook) return info.symmetric_by_default;
-  }
-  return true;  // a book of the config's own: its values say where zero is
-}
-
 // {name: my3, values: [-1, 0, 1]}
 Codebook ReadCustomCodebook(const YamlValue& value) {
   YamlMap map(value, "a code book", KeysBelow("recipes.format.codebook"));
@@ -55,6 +48,13 @@ Index ReadGroup(const YamlValue& value) {
 }
 
 }  // namespace
+
+bool SymmetricByDefault(std::string_view codebook) {
+  for (const CodebookInfo& info : Codebooks()) {
+    if (info.name == codebook) return info.symmetric_by_default;
+  }
+  return true;  // its values say where zero is
+}
 
 std::string ReadLabel(const YamlValue& value) {
   constexpr std::string_view kExpected = "a name of 1 to 64 letters, digits and . _ + -";

@@ -1,5 +1,6 @@
 #pragma once
 #include <optional>
+#include <string_view>
 
 #include "harness/yaml_value.h"
 #include "methods/recipe.h"
@@ -16,6 +17,10 @@ Recipe ReadRecipe(const YamlValue& value);
 // usually_symmetric: what holds where it does not say, if the method has a rule of its own; else
 // the code book's.
 Format ReadFormat(const YamlValue& value, std::optional<bool> usually_symmetric = {});
+
+// What holds for a code book of that name where neither config nor method says; any other name is a
+// book of the config's own.
+bool SymmetricByDefault(std::string_view codebook);
 
 // A name that can stand in tables, file names and CSV: 1 to 64 letters, digits and . _ + -.
 std::string ReadLabel(const YamlValue& value);

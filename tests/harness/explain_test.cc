@@ -75,6 +75,28 @@ TEST(ExplainTest, GivesFormatsWithTheirValues) {
   ExpectHas(text, "mine: a book of this config, 2 bits a code.");
   ExpectHas(text, "values = -1 -0.4 0 1");
   ExpectHas(text, "symmetric = false (default)");
+  ExpectHas(text, "symmetric = true (default)");
+}
+
+TEST(ExplainTest, SaysWhoChoseSymmetryForEveryPreset) {
+  for (const Preset& preset : Presets()) {
+    for (const CodebookInfo& info : Codebooks()) {
+      const auto explain = [&](const std::string& format) {
+        return ExplainText(
+            "model: m\ncalibration: authors\nevaluate: [gptq-c4]\nrecipes: [{method: " +
+            std::string(preset.name) + ", format: " + format + "}]\n");
+      };
+      const std::string name(info.name);
+      SCOPED_TRACE(std::string(preset.name) + " " + name);
+      const bool usual = preset.symmetric.value_or(info.symmetric_by_default);
+      const std::string chosen = preset.symmetric ? "method" : "default";
+      ExpectHas(explain(name),
+                std::string("symmetric = ") + (usual ? "true" : "false") + " (" + chosen + ")");
+      const std::string other = usual ? "false" : "true";
+      ExpectHas(explain("{codebook: " + name + ", symmetric: " + other + "}"),
+                "symmetric = " + other + " (config)");
+    }
+  }
 }
 
 TEST(ExplainTest, GivesEvaluationsWithProtocolAndText) {
