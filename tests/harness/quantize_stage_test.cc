@@ -143,6 +143,82 @@ TEST_F(QuantizeStageTest, CalibrationSizesAndPropagationsDiffer) {
             ReadFile(folder_.path() / "full/block-0000"));
 }
 
+// What the layers of `input` read in the first `windows` windows of `states`, by a plain forward.
+MatrixF InputsOf(const ModelConfig& config, const BlockWeights& weights, LinearInput input,
+                 Index windows, ThreadPool* pool, HiddenStates* states) {
+  MatrixF inputs(0, LinearLayerShape(config, FirstReaderOf(input)).in_features);
+  BlockForward(config, kWindowTokens, pool)
+      .Observe(weights, states, 0, windows,
+               [&](LinearInput of, Index, const ConstMatrixView& rows) {
+                 if (of != input) return;
+                 inputs.conservativeResize(inputs.rows() + rows.rows(), Eigen::NoChange);
+                 inputs.bottomRows(rows.rows()) = rows;
+               });
+  return inputs;
+}
+
+// Each step of a block is calibrated on what a forward gives its layers through all that is
+// quantised before them: earlier blocks, and this block's earlier steps.
+TEST_F(QuantizeStageTest, WithinABlockLayersSeeTheQuantisedOnesBeforeThem) {
+  constexpr Index kCalibration = 3;
+  const ModelConfig& config = checkpoint_->config();
+  ThreadPool pool(2);
+  Progress progress(0, /*quiet=*/true);
+  const Stage stage{.pool = &pool,
+                    .progress = &progress,
+                    .work_folder = folder_.path() / "work",
+                    .memory_budget_bytes = 1ULL << 30U};
+  for (const char* preset : {"gptq-act-order", "awq+gptq"}) {
+    Recipe recipe = RecipeOf(*FindPreset(preset));
+    recipe.propagation = Propagation::kQuantizedWithinBlock;
+    Run({Job(recipe, kCalibration, preset)});
+    const QuantizedStore store(folder_.path() / preset);
+    const RecipeParts parts = MakeParts(recipe);
+    TokenWindows windows = windows_;
+    windows.ids.resize(kCalibration * kWindowTokens);
+    HiddenStates states(kCalibration, kWindowTokens, config.hidden_size, {});
+    EmbedTokens(*checkpoint_, windows, &pool, &states);
+    // For the transform alone, which looks at the block as the checkpoint has it.
+    CalibrationPass pass(*checkpoint_, windows,
+                         {.sizes = {kCalibration}, .module_windows = kCalibration}, stage);
+    for (Index block = 0; block < kBlocks; ++block) {
+      const QuantizedBlock quantized = store.ReadBlock(block, config);
+      const QuantizedBlockReport report = store.ReadReport(block);
+      BlockWeights original(config);
+      FullPrecisionBlocks(*checkpoint_, &pool)(block, &original);
+      BlockQuantizer transformer(parts, recipe.format, config, block, original, &pool);
+      pass.Begin();
+      pass.Observe(original, kCalibration, std::nullopt);
+      transformer.Transform(pass.Calibration(original));
+      BlockWeights weights = transformer.weights();
+      for (const LinearInput input : kLinearInputs) {
+        const LayerStatistics statistics(
+            InputsOf(config, weights, input, kCalibration, &pool, &states), &pool);
+        for (const LinearLayer layer : kLinearLayers) {
+          if (InputOf(layer) != input) continue;
+          const auto at = static_cast<std::size_t>(layer);
+          SCOPED_TRACE(std::string(preset) + " " + report.layers[at].layer);
+          const QuantizedLayer expected = QuantizeLayer(
+              parts, recipe.format, weights.Layer(config, layer),
+              {.name = report.layers[at].layer, .statistics = &statistics, .pool = &pool});
+          // The Gram matrix added up at once, not window by window: in double, of 72 tokens.
+          const double trace = expected.report.diagnostics.at("gptq.trace");
+          EXPECT_NEAR(report.layers[at].diagnostics.at("gptq.trace"), trace, 1e-13 * trace);
+          EXPECT_EQ(UnpackCodes(quantized.layers[at]), UnpackCodes(expected.matrix));
+        }
+        for (const LinearLayer layer : kLinearLayers) {
+          if (InputOf(layer) == input)
+            Dequantize(quantized.layers[static_cast<std::size_t>(layer)],
+                       weights.Layer(config, layer), &pool);
+        }
+      }
+      DequantizeBlock(quantized, config, &pool, &original);
+      BlockForward(config, kWindowTokens, &pool).Run(original, &states);
+      pass.Skip(original);
+    }
+  }
+}
+
 TEST_F(QuantizeStageTest, AFailingRecipeLeavesTheOthersAlone) {
   // 32 input features are not divisible into groups of 24.
   Recipe bad = RecipeOf(*FindPreset("rtn"));
