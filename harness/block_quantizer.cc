@@ -33,12 +33,18 @@ const std::array<GroupShape, 4>& GroupShapes() {
 std::size_t At(LinearLayer layer) { return static_cast<std::size_t>(layer); }
 std::size_t At(LinearInput input) { return static_cast<std::size_t>(input); }
 
-// The layer whose output rows are the channels of `input`; none for the norms' outputs, and none
-// where o reads more channels than v computes (grouped-query attention: v's rows are shared).
+// The layer whose output rows are the channels of `input`; none for the norms' outputs. o is scaled
+// through v only where their weights have one shape, as llm-awq has it: not under grouped-query
+// attention, where v's rows are shared, and not where the heads together are not as wide as the
+// hidden state.
 std::optional<LinearLayer> ProducerOf(const ModelConfig& config, LinearInput input) {
   if (input == LinearInput::kDown) return LinearLayer::kUp;
-  if (input == LinearInput::kOutput && config.key_value_size() == config.query_size())
+  const MatrixShape value = LinearLayerShape(config, LinearLayer::kValue);
+  const MatrixShape output = LinearLayerShape(config, LinearLayer::kOutput);
+  if (input == LinearInput::kOutput && value.out_features == output.out_features &&
+      value.in_features == output.in_features) {
     return LinearLayer::kValue;
+  }
   return std::nullopt;
 }
 

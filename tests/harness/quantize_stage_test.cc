@@ -275,6 +275,35 @@ TEST_F(QuantizeStageTest, TransformsLeaveABlocksFunctionAlone) {
             1e-5F * outputs[0].cwiseAbs().maxCoeff());
 }
 
+// llm-awq scales o only where the weights of v and o have one shape.
+TEST_F(QuantizeStageTest, AwqScalesTheOutputLayerOnlyWhereVAndOHaveOneShape) {
+  struct Case {
+    int heads;
+    int kv_heads;
+    int head_dim;
+    bool is_scaled;
+  };
+  // Hidden size 32: as wide as the heads; grouped queries; heads wider and narrower than it.
+  for (const Case& test :
+       {Case{4, 4, 8, true}, Case{4, 2, 8, false}, Case{4, 4, 16, false}, Case{4, 4, 4, false}}) {
+    TinyCheckpointSpec spec;
+    spec.num_heads = test.heads;
+    spec.num_kv_heads = test.kv_heads;
+    spec.head_dim = test.head_dim;
+    const std::string name = std::to_string(test.kv_heads) + "x" + std::to_string(test.head_dim);
+    SCOPED_TRACE(name);
+    WriteTinyCheckpoint(folder_.path() / ("model" + name), spec);
+    checkpoint_.emplace(folder_.path() / ("model" + name));
+    Run({Job(RecipeOf(*FindPreset("awq")), 2, name)}, 2, 1);
+    const auto layers = QuantizedStore(folder_.path() / name).ReadReport(0).layers;
+    for (const LinearLayer layer : kLinearLayers) {
+      EXPECT_EQ(layers[static_cast<std::size_t>(layer)].diagnostics.contains("awq_scale.ratio"),
+                layer != LinearLayer::kOutput || test.is_scaled)
+          << LinearLayerName(layer);
+    }
+  }
+}
+
 // What the reports say of held-out windows is what they would say of these as calibration, on the
 // same codes; and the blocks do not depend on them.
 TEST_F(QuantizeStageTest, HeldOutWindowsAreReportedOnAndNotSeen) {
