@@ -4,7 +4,6 @@
 #include <cmath>
 #include <functional>
 #include <limits>
-
 #include "base/blas.h"
 #include "base/error.h"
 #include "base/reduce.h"
@@ -131,6 +130,12 @@ bool InverseFactorOfLowRank(const VectorD& d, const ConstMatrixViewD& y, ThreadP
     AddTransposedProduct(columns, solved, block);
     if (!FactorUpper(block, pool)) return false;
     InvertUpper(block, pool);
+    // What the block's pivots came from is the whole diagonal, of which the block has lost digits.
+    const double least = static_cast<double>(size) * std::numeric_limits<double>::epsilon();
+    for (Index i = 0; i < width; ++i) {
+      const double pivot = 1 / (block(i, i) * block(i, i));
+      if (!(pivot > least * (d[begin + i] + columns.col(i).squaredNorm()))) return false;
+    }
     upper->block(begin, begin, width, width) = block.cast<float>();
     MatrixD minus_z = MatrixD::Zero(rank, width);
     for_row_tiles([&](Index row, Index rows) {

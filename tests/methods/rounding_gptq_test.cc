@@ -1,5 +1,6 @@
 #include <gtest/gtest.h>
 
+#include <Eigen/Cholesky>
 #include <Eigen/LU>
 #include <algorithm>
 #include <array>
@@ -346,6 +347,50 @@ TEST_F(GptqTest, ASingularMatrixIsDampedMoreAndTheReportSaysSo) {
   EXPECT_EQ(damping(few, 1e-17), 1e-4);
   EXPECT_EQ(damping(few, 0.01), 0.01);
   EXPECT_EQ(damping(many, 0.0), 0.0);
+}
+
+// The factor by its definition in extended precision: H + damping = R R^T from the last row up, U =
+// R^-1.
+Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic> ExtendedFactor(const MatrixF& inputs,
+                                                                          double damp_percent) {
+  using Extended = Eigen::Matrix<long double, Eigen::Dynamic, Eigen::Dynamic>;
+  const Extended x = inputs.cast<long double>();
+  Extended h = x.transpose() * x * (2.0L / static_cast<long double>(inputs.rows()));
+  h.diagonal().array() += static_cast<long double>(damp_percent) * h.diagonal().mean();
+  const Eigen::LLT<Extended> flipped(h.reverse());
+  const Extended r = Extended(flipped.matrixL()).reverse();
+  return r.triangularView<Eigen::Upper>().solve(Extended::Identity(h.rows(), h.cols()));
+}
+
+// With few tokens U comes from the inputs, else from the Gram matrix; tokens that are all 0 make
+// the one case the other and change H by a factor alone. Both raise the same dampings, and the
+// factors of those that they do not raise have digits: pivots are at least the damping, and lose n
+// * 2^-52 of the mean diagonal at most.
+TEST_F(GptqTest, TooLittleDampingIsRaisedForFewTokensAsForMany) {
+  ThreadPool pool(2);
+  for (const MatrixF& inputs : {NormalMatrix(40, 400, 1.0, 76), CorrelatedInputs(40, 400, 77)}) {
+    MatrixF padded = MatrixF::Zero(110, 400);
+    padded.topRows(40) = inputs;
+    const LayerStatistics few = StatisticsOf(inputs);
+    const LayerStatistics many = StatisticsOf(padded);
+    int raised = 0;
+    for (const double damp : {1e-2, 1e-10, 1e-12, 1e-13, 1e-17}) {
+      const InverseFactor& factor =
+          InverseFactorOf({.name = "few", .statistics = &few, .pool = &pool}, damp, false);
+      EXPECT_EQ(InverseFactorOf({.name = "many", .statistics = &many, .pool = &pool}, damp, false)
+                    .damp_percent,
+                factor.damp_percent)
+          << damp;
+      const bool is_raised = factor.damp_percent != damp;
+      EXPECT_TRUE(!is_raised || factor.damp_percent == 1e-4) << factor.damp_percent;
+      raised += is_raised ? 1 : 0;
+      const auto expected = ExtendedFactor(inputs, factor.damp_percent);
+      const auto error = (factor.upper.cast<long double>() - expected).norm() / expected.norm();
+      EXPECT_LE(static_cast<double>(error), 0x1p-24 + 400 * 0x1p-52 / factor.damp_percent) << damp;
+    }
+    EXPECT_GE(raised, 2);
+    EXPECT_LE(raised, 3);
+  }
 }
 
 TEST_F(GptqTest, InputsThatAreNotFiniteAreRefusedByName) {
