@@ -4,6 +4,7 @@
 #include <cmath>
 #include <functional>
 #include <limits>
+
 #include "base/blas.h"
 #include "base/error.h"
 #include "base/reduce.h"

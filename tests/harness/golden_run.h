@@ -11,7 +11,6 @@
 #include "eval/protocols.h"
 #include "harness/evaluate_stage.h"
 #include "harness/quantize_stage.h"
-#include "tests/support/shared.h"
 #include "tests/support/temporary_folder.h"
 
 // Whole runs of the quantise and evaluate stages, for tests against other programs' results.
@@ -58,21 +57,23 @@ class GoldenRun : public testing::Test {
 
   QuantizedStore Store() const { return QuantizedStore(folder_.path() / "blocks"); }
 
-  // Windows of token ids from a file of shared/goldens/methods.
-  static TokenWindows SharedWindows(const std::string& name, const Checkpoint& checkpoint) {
-    return MakeEvaluationWindows(
-        {.protocol = "ids", .file = SharedPath("goldens/methods/" + name), .max_windows = {}},
-        nullptr, checkpoint.config().vocab_size);
+  // Windows of token ids from a file of tests/golden/methods.
+  static TokenWindows AuthorsWindows(const std::string& name, const Checkpoint& checkpoint) {
+    return MakeEvaluationWindows({.protocol = "ids", .file = AuthorsFile(name), .max_windows = {}},
+                                 nullptr, checkpoint.config().vocab_size);
   }
 
   // The authors' code's results of that name.
-  static nlohmann::json SharedResult(const std::string& name) {
-    for (nlohmann::json& result :
-         nlohmann::json::parse(ReadFile(SharedPath("goldens/methods/results.json")))) {
+  static nlohmann::json AuthorsResult(const std::string& name) {
+    for (nlohmann::json& result : nlohmann::json::parse(ReadFile(AuthorsFile("results.json")))) {
       if (result.at("name") == name) return result;
     }
     ADD_FAILURE() << "no result " << name;
     return {};
+  }
+
+  static std::filesystem::path AuthorsFile(const std::string& name) {
+    return std::filesystem::path(DAQ_SOURCE_DIR) / "tests/golden/methods" / name;
   }
 
   TemporaryFolder folder_;

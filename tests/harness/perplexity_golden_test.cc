@@ -1,5 +1,5 @@
 // Whole evaluations, from files to perplexity, against other programs: Hugging Face transformers
-// (tests/golden/perplexity) and the methods' authors' own quantisers (shared/goldens/methods).
+// (tests/golden/perplexity) and the methods' authors' own quantisers (tests/golden/methods).
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -75,9 +75,8 @@ INSTANTIATE_TEST_SUITE_P(Models, GoldenTransformersTest,
 // worth 3.7e-4 and 2.8e-4 of the perplexity here. A wrong rule (zero-point not rounded) is 7e-3
 // off.
 TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
-  DAQ_REQUIRE_SHARED("goldens/methods/results.json");
   const Checkpoint checkpoint(kSource / "demo/model");
-  const TokenWindows windows = SharedWindows("eval_ids.json", checkpoint);
+  const TokenWindows windows = AuthorsWindows("eval_ids.json", checkpoint);
   struct Case {
     const char* golden;
     const char* codebook;
@@ -94,7 +93,7 @@ TEST_F(GoldenPerplexityTest, RoundToNearestEqualsTheAuthorsCode) {
                         .symmetric = one.symmetric,
                         .group_size = one.group_size};
     Quantize(checkpoint, MakeRecipe(*FindPreset("rtn"), format));
-    const auto expected = SharedResult(one.golden).at("ppl").get<double>();
+    const auto expected = AuthorsResult(one.golden).at("ppl").get<double>();
     EXPECT_NEAR(Perplexity(QuantizedLosses(checkpoint, windows)), expected,
                 one.tolerance * expected)
         << one.golden;
