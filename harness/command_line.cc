@@ -86,7 +86,7 @@ int RunCommand(const Arguments& arguments) {
   const RunOptions options = OptionsFor(arguments, experiment);
   const RunOutcome outcome = RunExperiment(experiment, options);
   // A part's table is empty where the other parts' cells go.
-  if (!options.shard && options.stage != RunStage::kQuantize)
+  if (!options.shard && (options.stage == RunStage::kAll || options.stage == RunStage::kEvaluate))
     fmt::print("{}", ReportOf(experiment, arguments));
   return static_cast<int>(outcome);
 }
@@ -170,6 +170,11 @@ void AddRunOptions(CLI::App* command, Arguments* arguments) {
                       "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
 }
 
+void AddGateOption(CLI::App* command, Arguments* arguments) {
+  command->add_flag("!--no-gate", arguments->run.gate,
+                    "go on where full precision is more than 1 % off its published perplexity");
+}
+
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
   static const std::map<std::string, ReportFormat> formats = {{"md", ReportFormat::kMarkdown},
                                                               {"csv", ReportFormat::kCsv},
@@ -199,18 +204,22 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   run->add_flag("--keep-quantized", arguments->run.keep_quantized,
                 "keep the packed weights of finished models, until a run without this");
   run->add_flag("--quiet", arguments->run.quiet, "no progress");
-  run->add_flag("!--no-gate", arguments->run.gate,
-                "go on where full precision is more than 1 % off its published perplexity");
+  AddGateOption(run, arguments);
   run->add_option("--shard", arguments->shard,
                   "compute one part of the work, such as 2/4, beside the other parts in the same "
                   "results folder (docs/clusters.md)");
-  static const std::map<std::string, RunStage> stages = {{"all", RunStage::kAll},
-                                                         {"quantize", RunStage::kQuantize},
-                                                         {"evaluate", RunStage::kEvaluate}};
+  static const std::map<std::string, RunStage> stages = {
+      {"all", RunStage::kAll},
+      {"full_precision", RunStage::kFullPrecision},
+      {"quantize", RunStage::kQuantize},
+      {"evaluate", RunStage::kEvaluate}};
   run->add_option(
          "--stage", arguments->run.stage,
-         "all (default), quantize or evaluate; quantised models wait in the results folder")
-      ->transform(CLI::CheckedTransformer(stages).description("{all,quantize,evaluate}"));
+         "all (default), full_precision (evaluates it alone, where it is compared with published "
+         "values before the rest), quantize or evaluate; quantised models wait in the results "
+         "folder")
+      ->transform(
+          CLI::CheckedTransformer(stages).description("{all,full_precision,quantize,evaluate}"));
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 
   CLI::App* plan =
@@ -236,6 +245,7 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   slurm->add_option("--tasks", arguments->tasks, "tasks of each job array")
       ->check(CLI::Range(1, 100000))
       ->default_val(4);
+  AddGateOption(slurm, arguments);
   slurm->add_flag("--submit", arguments->submit, "submit them");
   slurm->add_option("--sbatch", arguments->sbatch_options,
                     "options for sbatch, such as \"--partition=long --account=me\"");

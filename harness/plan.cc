@@ -6,6 +6,7 @@
 #include "harness/machine_rates.h"
 #include "harness/pending.h"
 #include "harness/progress.h"
+#include "harness/protocol_gate.h"
 #include "harness/text_table.h"
 
 namespace daq {
@@ -81,6 +82,7 @@ std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& o
                   FormatBytes(static_cast<double>(left.packed_bytes)),
                   options.keep_quantized ? "" : " (removed when evaluated)",
                   FormatBytes(static_cast<double>(left.scratch_bytes))));
+  text.append(fmt::format("gate        {}\n", DescribeGate(work)));
   text.append(fmt::format("results     {}\n", folder.string()));
   return text;
 }

@@ -20,7 +20,6 @@
 #include "harness/manifest.h"
 #include "harness/pending.h"
 #include "harness/protocol_gate.h"
-#include "harness/published.h"
 #include "harness/quantize_stage.h"
 
 namespace daq {
@@ -62,7 +61,7 @@ class Runner {
     while (!pending_.empty()) {
       const Arm& arm = ArmOf(pending_.begin()->first);
       if (IsDoneElsewhere(arm)) continue;
-      if (!arm.recipe.full_precision) PassGate();
+      if (!arm.recipe.full_precision) PassGate(arm.model);
       if (IsQuantizedHere(arm)) Quantize(arm);
       if (share_.stage == RunStage::kQuantize)
         Take(PendingOf(arm), &quantized_cells_);
@@ -72,6 +71,7 @@ class Runner {
         Take(PendingOf(arm), &waiting_);
     }
     RemoveLeftovers();
+    if (share_.stage == RunStage::kFullPrecision) CompareFullPrecision();
     progress_->Note(fmt::format("{}, {} already there", Summary(), there));
     if (waiting_ > 0) {
       progress_->Problem(
@@ -91,21 +91,39 @@ class Runner {
     return QuantizedStore(stage_.work_folder / arm.id);
   }
 
-  // Before hours are spent on quantised arms: is full precision what papers say it is? Throws
-  // InputError if not.
-  void PassGate() {
-    if (passed_gate_ || !options_.gate) return;
-    for (const Cell& cell : work_.cells) {
-      const Arm& arm = work_.arms[cell.arm];
-      if (!arm.recipe.full_precision || !store_.IsDone(cell.id)) continue;
-      const EvaluationRequest& request = work_.evaluations[cell.evaluation].request;
-      const nlohmann::ordered_json metrics = store_.Read(cell.id)->at("metrics");
-      const std::string problem =
-          GateProblem(PublishedValues(), work_.models[arm.model]->name, request,
-                      metrics.front().at(PublishedMetric(request.protocol)));
-      if (!problem.empty()) throw InputError({work_.models[arm.model]->name}, problem);
+  // Before hours are spent on a model's quantised arms: is full precision what papers say it is?
+  // Throws InputError if not, or if nobody knows yet.
+  void PassGate(std::size_t model) {
+    if (!options_.gate || !passed_gates_.insert(model).second) return;
+    for (const std::size_t cell : GateCells(work_, model)) JoinPartsOf(cell);
+    const std::vector<std::size_t> open = OpenGateCells(work_, model, store_);
+    if (open.empty()) return;
+    throw InputError(
+        {work_.models[model]->name},
+        fmt::format("full precision on {} is to be compared with its published perplexity before "
+                    "quantised models are worked on, and is not evaluated: run with --stage "
+                    "full_precision first, or go on without by --no-gate",
+                    EvaluationName(open.front())));
+  }
+
+  // Throws InputError if full precision of a model, as far as it is evaluated, is not what papers
+  // say it is.
+  void CompareFullPrecision() const {
+    for (std::size_t model = 0; options_.gate && model < work_.models.size(); ++model)
+      OpenGateCells(work_, model, store_);
+  }
+
+  // Two shards that ended at the same moment may each have left it to the other to write a cell.
+  void JoinPartsOf(std::size_t cell) {
+    const std::string& id = work_.cells[cell].id;
+    const WindowRange all{.first = 0, .count = work_.WindowsOf(work_.cells[cell]).count()};
+    try {
+      if (store_.IsDone(id) || !MissingWindows(CellParts(folder_).Read(id), all).empty()) return;
+      pending_[cell] = {};
+      Evaluate(cell);
+    } catch (const InputError&) {
+      if (!store_.IsDone(id)) throw;  // else another has joined and removed them meanwhile
     }
-    passed_gate_ = true;
   }
 
   // Whether this run quantises the arm, and has not yet.
@@ -370,8 +388,8 @@ class Runner {
   Stage stage_;
   std::optional<CellEvaluator> evaluator_;
   nlohmann::ordered_json host_;
-  std::set<std::string> quantized_;  // arms whose quantise pass has run
-  bool passed_gate_ = false;
+  std::set<std::string> quantized_;     // arms whose quantise pass has run
+  std::set<std::size_t> passed_gates_;  // models
   std::size_t quantized_cells_ = 0;
   std::size_t computed_ = 0;
   std::size_t partial_ = 0;  // some windows computed, others left to other shards

@@ -71,18 +71,31 @@ WindowRange AllWindows(const Workload& work, const Cell& cell) {
   return {.first = 0, .count = work.WindowsOf(cell).count()};
 }
 
+// Whether a stage has work on the arm.
+bool HasWorkOn(const Arm& arm, RunStage stage) {
+  switch (stage) {
+    case RunStage::kFullPrecision:
+      return arm.recipe.full_precision;
+    case RunStage::kQuantize:
+      return !arm.recipe.full_precision;
+    default:
+      return true;
+  }
+}
+
 // Whether shards may take some of a cell's windows each.
 bool IsCut(const Cell& cell) { return cell.stops_against.empty(); }
 
-Share ShareOfWindows(const Workload& work, const Shard& shard) {
+Share ShareOfWindows(const Workload& work, RunStage stage, const Shard& shard) {
   std::vector<Line::Thing> things;
   things.reserve(work.cells.size());
   for (const Cell& cell : work.cells) {
     const Index pieces = IsCut(cell) ? AllWindows(work, cell).count : 1;
-    things.push_back({pieces, EvaluationSeconds(work, cell) / static_cast<double>(pieces)});
+    things.push_back({HasWorkOn(work.arms[cell.arm], stage) ? pieces : 0,
+                      EvaluationSeconds(work, cell) / static_cast<double>(pieces)});
   }
   const Line line(std::move(things));
-  Share share{.stage = RunStage::kEvaluate, .whole = false};
+  Share share{.stage = stage, .whole = false};
   for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
     const WindowRange range = line.PiecesOf(cell, shard);
     if (range.count == 0) continue;
@@ -134,16 +147,15 @@ Shard ParseShard(std::string_view text) {
 Share WholeShare(const Workload& work, RunStage stage) {
   Share share{.stage = stage};
   for (std::size_t cell = 0; cell < work.cells.size(); ++cell) {
-    if (stage == RunStage::kQuantize && work.arms[work.cells[cell].arm].recipe.full_precision)
-      continue;
-    share.cells.emplace(cell, AllWindows(work, work.cells[cell]));
+    if (HasWorkOn(work.arms[work.cells[cell].arm], stage))
+      share.cells.emplace(cell, AllWindows(work, work.cells[cell]));
   }
   return share;
 }
 
 Share ShareOf(const Workload& work, RunStage stage, const Shard& shard) {
-  return stage == RunStage::kEvaluate ? ShareOfWindows(work, shard)
-                                      : ShareOfArms(work, stage, shard);
+  const bool of_windows = stage == RunStage::kFullPrecision || stage == RunStage::kEvaluate;
+  return of_windows ? ShareOfWindows(work, stage, shard) : ShareOfArms(work, stage, shard);
 }
 
 }  // namespace daq

@@ -18,8 +18,10 @@ struct Shard {
 // Reads "2/4". Throws InputError that names --shard.
 Shard ParseShard(std::string_view text);
 
-// What of the work a run does: all of it, or one of the two stages, which meet in files.
-enum class RunStage { kAll, kQuantize, kEvaluate };
+// What of the work a run does: all of it, or one of the stages, which meet in files. kEvaluate is
+// of every cell, kFullPrecision of full precision's alone, which come first where there is a gate
+// (harness/protocol_gate.h).
+enum class RunStage { kAll, kFullPrecision, kQuantize, kEvaluate };
 
 // The part of an experiment that one run computes: cells, by their place in Workload::cells, with
 // the windows that are its own. Ranges are never empty.
@@ -34,10 +36,10 @@ Share WholeShare(const Workload& work, RunStage stage);
 
 // A shard's share. It follows from the experiment alone, not from the machine or from what is done
 // already, so that a resubmitted shard goes on with its own work. Shares cover the work without
-// overlap and weigh about the same: `evaluate` cuts between windows, so that one long evaluation is
-// shared too, but not inside a cell that may stop early (harness/stop_rule.h), whose later windows
-// may never be needed; `quantize` and a run of both stages cut between arms, because an arm is
-// quantised in one piece.
+// overlap and weigh about the same: `full_precision` and `evaluate` cut between windows, so that
+// one long evaluation is shared too, but not inside a cell that may stop early
+// (harness/stop_rule.h), whose later windows may never be needed; `quantize` and a run of both
+// stages cut between arms, because an arm is quantised in one piece.
 Share ShareOf(const Workload& work, RunStage stage, const Shard& shard);
 
 }  // namespace daq

@@ -13,6 +13,7 @@
 #include "harness/machine_rates.h"
 #include "harness/pending.h"
 #include "harness/progress.h"
+#include "harness/protocol_gate.h"
 
 namespace daq {
 namespace {
@@ -57,7 +58,23 @@ JobArray ArrayOf(const Workload& work, RunStage stage, Index tasks, const RunOpt
 }
 
 std::string_view NameOf(RunStage stage) {
-  return stage == RunStage::kQuantize ? "quantize" : "evaluate";
+  switch (stage) {
+    case RunStage::kFullPrecision:
+      return "full_precision";
+    case RunStage::kQuantize:
+      return "quantize";
+    default:
+      return "evaluate";
+  }
+}
+
+// Whether the gate waits for full precision of a model. Throws InputError where it is known that it
+// lets none of its quantised models through: no task is to find that out.
+bool WaitsForFullPrecision(const Workload& work, const CellStore& store) {
+  bool waits = false;
+  for (std::size_t model = 0; model < work.models.size(); ++model)
+    waits |= !OpenGateCells(work, model, store).empty();
+  return waits;
 }
 
 // What the forecast's errors and a slower machine may add.
@@ -99,7 +116,7 @@ class Scripts {
   }
 
   // `arrays`: those that have tasks, in order.
-  void WriteSubmit(const std::vector<const JobArray*>& arrays) const {
+  void WriteSubmit(const std::vector<JobArray>& arrays) const {
     std::string text = fmt::format(
         "#!/bin/bash\n"
         "# Submits the jobs of {0}; options for sbatch may follow, such as --partition=long.\n"
@@ -120,7 +137,7 @@ class Scripts {
       after = " --dependency=afterok";
       for (const Index task : tasks) after += fmt::format(":${{{}}}_{}", name, task);
     };
-    for (const JobArray* array : arrays) add(NameOf(array->stage), array->tasks);
+    for (const JobArray& array : arrays) add(NameOf(array.stage), array.tasks);
     add("report", {});
     const fs::path file = folder_ / "submit.sh";
     WriteFileAtomically(file, text);
@@ -133,10 +150,11 @@ class Scripts {
   static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
 
   std::string Command(std::string_view command) const {
-    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}B",
+    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}B{}",
                        Quoted(Program()), command, Quoted(fs::absolute(experiment_.path).string()),
                        Quoted(Results()), Quoted(fs::absolute(options_.data.front()).string()),
-                       options_.threads, options_.memory_budget_bytes);
+                       options_.threads, options_.memory_budget_bytes,
+                       options_.gate ? "" : " --no-gate");
   }
 
   std::string Header(std::string_view name, const JobArray& array, std::string_view more) const {
@@ -226,20 +244,22 @@ std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions
   const auto array = [&](RunStage stage) {
     return ArrayOf(work, stage, tasks, options, rates, results_folder);
   };
-  const JobArray quantize = array(RunStage::kQuantize);
-  const JobArray evaluate = array(RunStage::kEvaluate);
+  std::vector<JobArray> arrays;
+  if (options.gate && WaitsForFullPrecision(work, CellStore(results_folder)))
+    arrays.push_back(array(RunStage::kFullPrecision));
+  arrays.push_back(array(RunStage::kQuantize));
+  arrays.push_back(array(RunStage::kEvaluate));
   const Scripts scripts(experiment, options, tasks);
-  std::vector<const JobArray*> needed;
-  for (const JobArray* part : {&quantize, &evaluate}) {
-    if (part->tasks.empty()) continue;
-    scripts.WriteArray(*part);
-    needed.push_back(part);
+  std::string text;
+  for (const JobArray& part : arrays) {
+    text += Describe(part);
+    if (!part.tasks.empty()) scripts.WriteArray(part);
   }
-  scripts.WriteReport(evaluate);
-  scripts.WriteSubmit(needed);
-  return Describe(quantize) + Describe(evaluate) +
-         fmt::format("{} submits them, with the time and memory of the largest task\n",
-                     SubmitScript(experiment, options.results).string());
+  scripts.WriteReport(arrays.back());
+  std::erase_if(arrays, [](const JobArray& part) { return part.tasks.empty(); });
+  scripts.WriteSubmit(arrays);
+  return text + fmt::format("{} submits them, with the time and memory of the largest task\n",
+                            SubmitScript(experiment, options.results).string());
 }
 
 }  // namespace daq

@@ -67,6 +67,22 @@ TEST_F(ShardTest, SharesOfEvaluationCoverEveryWindowOnce) {
   }
 }
 
+TEST_F(ShardTest, SharesOfFullPrecisionCoverItsWindowsOnce) {
+  for (Index count = 1; count <= 30; ++count) {
+    std::set<std::pair<std::size_t, Index>> seen;
+    for (Index index = 1; index <= count; ++index) {
+      const Share share =
+          ShareOf(work_, RunStage::kFullPrecision, {.index = index, .count = count});
+      for (const auto& [cell, range] : share.cells) {
+        EXPECT_TRUE(work_.arms[work_.cells[cell].arm].recipe.full_precision);
+        for (Index window = range.first; window < range.end(); ++window)
+          EXPECT_TRUE(seen.emplace(cell, window).second) << "twice";
+      }
+    }
+    EXPECT_EQ(seen.size(), 2U * 11) << count;
+  }
+}
+
 TEST_F(ShardTest, SharesOfArmsCoverEveryArmOnce) {
   for (const RunStage stage : {RunStage::kAll, RunStage::kQuantize}) {
     for (Index count = 1; count <= 6; ++count) {
@@ -90,7 +106,9 @@ TEST_F(ShardTest, SharesOfArmsCoverEveryArmOnce) {
 
 TEST_F(ShardTest, WholeShareIsEverything) {
   EXPECT_EQ(WholeShare(work_, RunStage::kAll).cells.size(), 8U);
+  EXPECT_EQ(WholeShare(work_, RunStage::kFullPrecision).cells.size(), 2U);
   EXPECT_EQ(WholeShare(work_, RunStage::kQuantize).cells.size(), 6U);
+  EXPECT_EQ(WholeShare(work_, RunStage::kEvaluate).cells.size(), 8U);
   EXPECT_TRUE(WholeShare(work_, RunStage::kAll).whole);
 }
 
