@@ -36,7 +36,8 @@ class Descriptor {
 };
 
 [[noreturn]] void ThrowDiskError(const std::filesystem::path& path, std::string_view action) {
-  throw std::runtime_error(fmt::format("{}: {}: {}", path.string(), action, std::strerror(errno)));
+  throw std::system_error(errno, std::generic_category(),
+                          fmt::format("{}: {}", path.string(), action));
 }
 
 }  // namespace

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -20,13 +20,14 @@ int MakeScratchFile(const std::filesystem::path& folder, std::uint64_t bytes) {
   std::string name = (folder / "hidden-states-XXXXXX").string();
   const int file = ::mkstemp(name.data());
   if (file < 0)
-    throw std::runtime_error(fmt::format("{}: cannot create: {}", name, std::strerror(errno)));
+    throw std::system_error(errno, std::generic_category(), fmt::format("{}: cannot create", name));
   ::unlink(name.c_str());
   const int error = ::posix_fallocate(file, 0, static_cast<off_t>(bytes));
   if (error != 0) {
     ::close(file);
-    throw std::runtime_error(fmt::format("{}: cannot reserve {} bytes of scratch space: {}",
-                                         folder.string(), bytes, std::strerror(error)));
+    throw std::system_error(
+        error, std::generic_category(),
+        fmt::format("{}: cannot reserve {} bytes of scratch space", folder.string(), bytes));
   }
   return file;
 }
@@ -51,8 +52,8 @@ HiddenStates::HiddenStates(Index windows, Index window_tokens, Index hidden_size
   const int error = errno;
   if (file >= 0) ::close(file);
   if (data == MAP_FAILED) {
-    throw std::runtime_error(
-        fmt::format("cannot map {} bytes of hidden states: {}", bytes, std::strerror(error)));
+    throw std::system_error(error, std::generic_category(),
+                            fmt::format("cannot map {} bytes of hidden states", bytes));
   }
   data_ = static_cast<float*>(data);
 }

@@ -1,16 +1,19 @@
 #include "harness/command_line.h"
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
 #include <map>
 #include <string_view>
+#include <system_error>
 
 #include "base/blas.h"
 #include "base/error.h"
@@ -33,8 +36,8 @@
 namespace daq {
 namespace {
 
-constexpr int kExitFailed = 1;
 constexpr int kExitBadInput = 2;
+constexpr int kExitMachine = 3;
 constexpr int kExitInterrupted = 130;
 
 // What the options say; each command reads those it declares.
@@ -120,7 +123,10 @@ int SlurmCommand(const Arguments& arguments) {
   const std::string command =
       fmt::format("'{}' {}", SubmitScript(experiment, arguments.run.results).string(),
                   arguments.sbatch_options);
-  return std::system(command.c_str()) == 0 ? 0 : kExitFailed;
+  const int status = std::system(command.c_str());
+  if (status == 0) return 0;
+  // What submit.sh refuses itself; all else is sbatch's.
+  return WIFEXITED(status) && WEXITSTATUS(status) == kExitBadInput ? kExitBadInput : kExitMachine;
 }
 
 int InspectCommand(const Arguments& arguments) {
@@ -191,7 +197,8 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   app->set_version_flag("--version", Version());
   app->footer(
       "daq-bench CONFIG is short for daq-bench run CONFIG.\n"
-      "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage, 130 interrupted.");
+      "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage, 3 the machine refused (disk, "
+      "memory, a missing program), 130 interrupted.");
 
   CLI::App* run =
       app->add_subcommand("run", "compute the cells that are missing, then print the table");
@@ -304,6 +311,12 @@ std::string FirstArgumentMistake(const std::vector<std::string>& arguments) {
                      fmt::join(kCommands, ", "), DidYouMean(first, kCommands));
 }
 
+// What is still in the buffer of standard output may meet a full disk.
+void FlushOutput() {
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0)
+    throw std::system_error(errno, std::generic_category(), "standard output: cannot write");
+}
+
 }  // namespace
 
 int RunCommandLine(std::vector<std::string> arguments) {
@@ -324,7 +337,9 @@ int RunCommandLine(std::vector<std::string> arguments) {
   }
   CatchInterrupts();
   try {
-    return action();
+    const int code = action();
+    FlushOutput();
+    return code;
   } catch (const InputError& error) {
     fmt::print(stderr, "{}\n", error.what());
     return kExitBadInput;
@@ -333,7 +348,7 @@ int RunCommandLine(std::vector<std::string> arguments) {
     return kExitInterrupted;
   } catch (const std::exception& error) {
     fmt::print(stderr, "daq-bench: {}\n", error.what());
-    return kExitFailed;
+    return kExitMachine;
   }
 }
 

@@ -7,7 +7,7 @@
 
 #include <cerrno>
 #include <cstring>
-#include <stdexcept>
+#include <system_error>
 
 #include "base/error.h"
 
@@ -18,8 +18,8 @@ FolderLock::FolderLock(const std::filesystem::path& folder, Kind kind) {
   const std::filesystem::path path = folder / "lock";
   file_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
   if (file_ < 0)
-    throw std::runtime_error(
-        fmt::format("{}: cannot create: {}", path.string(), std::strerror(errno)));
+    throw std::system_error(errno, std::generic_category(),
+                            fmt::format("{}: cannot create", path.string()));
   const int operation = kind == Kind::kAlone ? LOCK_EX : LOCK_SH;
   if (::flock(file_, operation | LOCK_NB) == 0) return;
   const int reason = errno;

@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/interrupt.h"
+#include "base/machine_error.h"
 #include "harness/block_quantizer.h"
 #include "harness/calibration_pass.h"
 #include "harness/estimate.h"
@@ -105,6 +106,7 @@ void Attempt(Worker* worker, const Step& step) {
   } catch (const Interrupted&) {
     throw;
   } catch (const std::exception& error) {
+    if (IsOfTheMachine(error)) throw;
     worker->job->error = error.what();
   }
 }

@@ -9,6 +9,7 @@
 #include <set>
 
 #include "base/error.h"
+#include "base/machine_error.h"
 #include "base/statistics.h"
 #include "harness/arm_family.h"
 #include "harness/cell_evaluator.h"
@@ -241,6 +242,7 @@ class Runner {
         throw;
       } catch (const std::exception& error) {
         if (IsDoneElsewhere(arm)) break;
+        if (IsOfTheMachine(error)) throw;
         if (outcome_ == RunOutcome::kDone) outcome_ = RunOutcome::kCellFailed;
         Fail(cell, error.what());
       }

@@ -38,7 +38,8 @@ enum class RunOutcome { kDone = 0, kCellFailed = 1, kBadInput = 2 };
 // ends with kCellFailed. A cell that fails is recorded with its message and the
 // others go on; a wrong input found on the way (a damaged tensor, say) fails the cells that need it
 // and gives kBadInput. Throws InputError before any work if an input is missing or wrong, and
-// Interrupted when the user asks to stop; what is finished is kept either way.
+// behind full precision if that is not what is published of it; what IsOfTheMachine (base/error.h);
+// and Interrupted when the user asks to stop. What is finished is kept either way.
 RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& options);
 
 // Throws InputError that tells all of the workload's problems, if it has any.

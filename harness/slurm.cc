@@ -111,24 +111,31 @@ class Scripts {
         folder_ / "report.sh",
         Header("report", evaluate, "") +
             Body(fmt::format("{} --stage evaluate --quiet", Command("run")),
-                 fmt::format("{} --format html > {}\n", report,
-                             Quoted((folder_.parent_path() / "report.html").string()))));
+                 fmt::format(
+                     "page={}\n"
+                     "{} --format html > \"$page.tmp\" && mv \"$page.tmp\" \"$page\" || exit\n",
+                     Quoted((folder_.parent_path() / "report.html").string()), report)));
   }
 
-  // `arrays`: those that have tasks, in order.
+  // `arrays`: those that have tasks, in order. Slurm runs jobs in the folder that they are
+  // submitted from, so the scripts' own folder tells them from those of other users and results.
   void WriteSubmit(const std::vector<JobArray>& arrays) const {
     std::string text = fmt::format(
         "#!/bin/bash\n"
         "# Submits the jobs of {0}; options for sbatch may follow, such as --partition=long.\n"
         "set -euo pipefail\n"
-        "cd \"$(dirname \"$0\")\"\n"
-        "queued=$(squeue --noheader --format=%A --name={1}-quantize,{1}-evaluate,{1}-report)\n"
+        "cd -P \"$(dirname \"$0\")\"\n"
+        "jobs=$(squeue --me --noheader --format='%A %Z' | sort -u)\n"
+        "queued=\n"
+        "while read -r job folder; do\n"
+        "  if [[ $folder == \"$PWD\" ]]; then queued+=\" $job\"; fi\n"
+        "done <<< \"$jobs\"\n"
         "if [[ -n $queued ]]; then\n"
-        "  echo \"jobs of this experiment are still queued:\" $queued >&2\n"
+        "  echo \"jobs of this experiment are still queued:$queued\" >&2\n"
         "  exit 2\n"
         "fi\n"
         "submit() {{ sbatch --parsable --kill-on-invalid-dep=yes \"$@\"; }}\n",
-        experiment_.path.filename().string(), JobName());
+        experiment_.path.filename().string());
     // Task by task: of a whole array Slurm remembers the exit code of a task that has run again
     // since, and then never starts what depends on it.
     std::string after;
@@ -145,7 +152,6 @@ class Scripts {
   }
 
  private:
-  std::string JobName() const { return "daq-" + experiment_.name; }
   std::string Results() const { return fs::absolute(options_.results).string(); }
   static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
 
@@ -161,7 +167,7 @@ class Scripts {
     const Index minutes = Minutes(array.seconds);
     return fmt::format(
         "#!/bin/bash\n"
-        "#SBATCH --job-name={}-{}\n"
+        "#SBATCH --job-name={}\n"
         "{}"
         "#SBATCH --cpus-per-task={}\n"
         "#SBATCH --mem={}M\n"
@@ -169,21 +175,21 @@ class Scripts {
         "#SBATCH --requeue\n"
         "#SBATCH --signal=B:USR1@120\n"
         "#SBATCH --open-mode=append\n"
-        "#SBATCH --chdir={}\n"
-        "#SBATCH --output={}\n",
-        JobName(), name, more, options_.threads, Mebibytes(array.memory_bytes), minutes / 60,
-        minutes % 60, fs::current_path().string(),
-        (folder_ / fmt::format("{}{}.log", name, more.empty() ? "" : "-%a")).string());
+        "#SBATCH --output={}{}.log\n"
+        "\n"
+        "cd {} || exit\n",
+        Quoted(fmt::format("daq-{}-{}", experiment_.name, name)), more, options_.threads,
+        Mebibytes(array.memory_bytes), minutes / 60, minutes % 60, name, more.empty() ? "" : "-%a",
+        Quoted(fs::current_path().string()));
   }
 
   // Runs the program so that one signal reaches it; a second would end it at once. Before the time
   // limit (USR1) it stops cleanly and the task is queued again; cancelled or requeued by others
-  // (TERM), it only stops. Exit code 0 wherever others may go on, also after cells that failed,
+  // (TERM), it only stops. Exit code 0 wherever others may go on, also after cells that failed (1),
   // which are recorded. An array's last task has the array's own number as its job's, so both are
   // named.
   static std::string Body(std::string_view command, std::string_view then = "") {
     return fmt::format(
-        "\n"
         "requeue=\n"
         "stopping=\n"
         "stop() {{ [[ -z $stopping ]] && kill -TERM \"$child\" 2>/dev/null; stopping=yes; }}\n"
@@ -197,12 +203,12 @@ class Scripts {
         "  wait \"$child\"\n"
         "  code=$?\n"
         "done\n"
-        "if [[ $code -eq 130 ]]; then\n"
+        "if [[ $code -eq 130 && -n $stopping ]]; then\n"
         "  if [[ -n $requeue ]]; then\n"
-        "    echo \"stopped before the time limit; queued again\"\n"
+        "    echo \"stopped before the time limit; queueing again\"\n"
         "    scontrol requeue "
         "\"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
-        "\"\n"
+        "\" || exit\n"
         "  fi\n"
         "  exit 0\n"
         "fi\n"

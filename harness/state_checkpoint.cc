@@ -7,7 +7,7 @@
 #include <cstring>
 #include <fstream>
 #include <span>
-#include <stdexcept>
+#include <system_error>
 #include <utility>
 
 #include "base/error.h"
@@ -98,9 +98,10 @@ void StateCheckpoint::Save(Index blocks_done, HiddenStates* states) {
     out << hash.HexDigest();
     out.close();
     if (!out) {
-      const std::string reason = std::strerror(errno);
+      const int reason = errno;
       std::filesystem::remove(temporary);
-      throw std::runtime_error(fmt::format("{}: cannot write: {}", temporary.string(), reason));
+      throw std::system_error(reason, std::generic_category(),
+                              fmt::format("{}: cannot write", temporary.string()));
     }
   }
   std::filesystem::rename(temporary, file_);

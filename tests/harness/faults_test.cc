@@ -87,7 +87,7 @@ TEST_F(FaultsTest, AFullDiskIsNamedAndSpaceIsAllThatIsMissing) {
     const ProgramResult run = Run({config(), "--save-seconds", "0"});
     if (run.exit_code != 0) {
       ++refusals;
-      EXPECT_EQ(run.exit_code, 1) << run.errors;
+      EXPECT_EQ(run.exit_code, 3) << run.errors;
       EXPECT_NE(run.errors.find("No space left on device"), std::string::npos) << run.errors;
     }
     disk.Remount("size=64m");
@@ -103,13 +103,51 @@ TEST_F(FaultsTest, AReadOnlyFolderIsNamedAndCanStillBeReported) {
   if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
   disk.Remount("ro");
   const ProgramResult run = Run({config()});
-  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_EQ(run.exit_code, 3);
   EXPECT_NE(run.errors.find("Read-only file system"), std::string::npos) << run.errors;
   EXPECT_NE(run.errors.find("results"), std::string::npos) << run.errors;
   disk.Remount("rw");
   const std::string table = Run({config()}).output;
   disk.Remount("ro");
   EXPECT_EQ(Run({"report", config()}).output, table);
+}
+
+// The hidden states past the memory budget find no room: no cell is to blame, and none recorded.
+TEST_F(FaultsTest, AFullScratchDiskIsNoFailedCell) {
+  WriteWindows(/*count=*/90, /*tokens=*/64);
+  const std::vector<std::string> command = {config(), "--quiet", "--threads", "1",
+                                            "--memory-budget"};
+  const auto with_budget = [&](std::string budget) {
+    std::vector<std::string> arguments = command;
+    arguments.push_back(std::move(budget));
+    return Run(arguments);
+  };
+  const std::string refused = with_budget("1MiB").errors;
+  const std::string marker = "expected at least ";
+  const std::size_t at = refused.find(marker);
+  ASSERT_NE(at, std::string::npos) << refused;
+  const std::string least = refused.substr(at + marker.size());
+  fs::remove_all(Results());
+  const SmallDisk disk(Results(), "size=64k");
+  if (!disk.mounted()) GTEST_SKIP() << "may not mount a file system here";
+  const ProgramResult run = with_budget(least.substr(0, least.find(' ')));
+  EXPECT_EQ(run.exit_code, 3);
+  EXPECT_EQ(WithoutFolder(run.errors),
+            "daq-bench: results/test/work: cannot reserve 737280 bytes of scratch space: No space "
+            "left on device\n");
+  EXPECT_FALSE(fs::exists(Results() / "test/cells"));
+}
+
+TEST_F(FaultsTest, AFullDiskUnderTheReportIsNoSuccess) {
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  for (const std::string format : {"md", "html"}) {
+    const ProgramResult run =
+        RunProgram({"/bin/sh", "-c",
+                    std::string("'" DAQ_BINARY "' report '") + config() + "' --results '" +
+                        Results().string() + "' --format " + format + " > /dev/full"});
+    EXPECT_EQ(run.exit_code, 3) << format;
+    EXPECT_NE(run.errors.find("No space left on device"), std::string::npos) << run.errors;
+  }
 }
 
 TEST_F(FaultsTest, ADamagedCellIsNamedAndTheOthersAreKept) {

@@ -421,7 +421,7 @@ TEST_F(ProgramTest, AWrongBlasIsRefused) {
   const ProgramResult run =
       RunProgram({"/usr/bin/env", "LD_PRELOAD=" DAQ_WRONG_BLAS, DAQ_BINARY, config(), "--results",
                   (folder_.path() / "results").string()});
-  EXPECT_EQ(run.exit_code, 1);
+  EXPECT_EQ(run.exit_code, 3);
   EXPECT_EQ(run.output, "");
   EXPECT_NE(run.errors.find("computes wrong products on this processor"), std::string::npos)
       << run.errors;

@@ -123,6 +123,35 @@ TEST_F(ProtocolGateProgramTest, PartsOfFullPrecisionThatNobodyJoinedAreJoined) {
   EXPECT_TRUE(fs::is_empty(folder_.path() / "results/test/parts"));
 }
 
+TEST_F(ProtocolGateProgramTest, SlurmEvaluatesFullPrecisionFirst) {
+  const auto write = [&](std::vector<std::string> more = {}) {
+    more.insert(more.begin(), {"slurm", config(), "--tasks", "2", "--threads", "1", "--data",
+                               (folder_.path() / "data").string()});
+    return Run(more);
+  };
+  const auto script = [&](const std::string& name) {
+    return ReadFile(folder_.path() / "results/test/slurm" / name);
+  };
+  ASSERT_EQ(write().exit_code, 0);
+  EXPECT_NE(script("full_precision.sh").find("B --stage full_precision --shard"),
+            std::string::npos);
+  EXPECT_NE(
+      script("submit.sh")
+          .find("full_precision=$(submit \"$@\" full_precision.sh)\n"
+                "echo \"full_precision: job $full_precision\"\n"
+                "quantize=$(submit --dependency=afterok:${full_precision}_1:${full_precision}_2 "
+                "\"$@\" quantize.sh)\n"),
+      std::string::npos)
+      << script("submit.sh");
+  // Off: no job is to find that out again.
+  EXPECT_EQ(Stage("full_precision", "1/1").exit_code, 2);
+  ExpectRefused(write(), FarOff());
+  ASSERT_EQ(write({"--no-gate"}).exit_code, 0);
+  EXPECT_EQ(script("submit.sh").find("full_precision"), std::string::npos);
+  for (const char* name : {"quantize.sh", "evaluate.sh", "report.sh"})
+    EXPECT_NE(script(name).find("B --no-gate --stage "), std::string::npos) << script(name);
+}
+
 TEST_F(ProtocolGateProgramTest, PlanSaysWhatIsCompared) {
   const auto gate = [&] {
     const std::string plan =

@@ -4,9 +4,10 @@
     slurm_test.py DAQ_BENCH CONFIG [CASE...]
 
 Skips, with exit code 77, where there is no Slurm. The cases: an undisturbed run; a node lost in the middle; a task requeued
-by hand and one stopped by its time limit; resubmitting, which has nothing to do.
+by hand and one stopped by its time limit; resubmitting, with nothing left to do or with little.
 """
 
+import json
 import os
 import pathlib
 import re
@@ -88,6 +89,21 @@ def undisturbed(case: Case) -> None:
     jobs = case.submit()  # again: only the report
     assert set(jobs) == {"report"}, jobs
     case.wait()
+    missing_cell(case)
+
+
+def missing_cell(case: Case) -> None:
+    """Resubmitted with one cell lost: the arrays have the tasks with work on it, and no others."""
+    cells = [(json.loads(file.read_text()), file) for file in (case.folder / "cells").glob("*.json")]
+    [lost] = [file for cell, file in cells if cell["recipe"]["method"] == "daq"]
+    lost.unlink()
+    jobs = case.submit()
+    assert set(jobs) == {"quantize", "evaluate", "report"}, jobs
+    arrays = {name: re.search(r"--array=(.*)", (case.folder / "slurm" / f"{name}.sh").read_text())[1] for name in ("quantize", "evaluate")}
+    # The last of four recipes is the last task's to quantise, and its windows are the end of the row.
+    if arrays["quantize"] != "4" or not arrays["evaluate"].endswith("4") or "1" in arrays["evaluate"]:
+        sys.exit(f"other tasks than those of the last recipe: {arrays}")
+    case.wait()
 
 
 def lost_node(case: Case) -> None:
@@ -113,7 +129,7 @@ def stopped_by_limit(case: Case) -> None:
     for job in case.wait_for_running():
         subprocess.run(["scancel", "--batch", "--signal=USR1", job], env=case.slurm.environment, check=True)
     case.wait()
-    if "queued again" not in case.logs():
+    if "queueing again" not in case.logs():
         sys.exit(f"no task was stopped and queued again\n{case.logs()}")
 
 
@@ -140,7 +156,7 @@ def main() -> None:
             alone.daq_bench("run", str(config), "--quiet")
             expected = alone.table()
             for run in cases:
-                case = Case(slurm, program, config, scratch / run.__name__)
+                case = Case(slurm, program, config, scratch / f"{run.__name__}, 100%j")
                 run(case)
                 case.check(expected)
         finally:
