@@ -29,6 +29,13 @@ std::string Quoted(const std::string& word) {
   return quoted + "'";
 }
 
+// As a part of a file name in which Slurm replaces % and a letter.
+std::string Literal(const std::string& text) {
+  std::string literal;
+  for (const char c : text) literal += c == '%' ? std::string("%%") : std::string(1, c);
+  return literal;
+}
+
 fs::path FolderOf(const ExperimentFile& experiment, const fs::path& results) {
   return fs::absolute(ExperimentFolder(experiment, results)) / "slurm";
 }
@@ -175,11 +182,13 @@ class Scripts {
         "#SBATCH --requeue\n"
         "#SBATCH --signal=B:USR1@120\n"
         "#SBATCH --open-mode=append\n"
-        "#SBATCH --output={}{}.log\n"
+        "#SBATCH --output={}\n"
         "\n"
         "cd {} || exit\n",
         Quoted(fmt::format("daq-{}-{}", experiment_.name, name)), more, options_.threads,
-        Mebibytes(array.memory_bytes), minutes / 60, minutes % 60, name, more.empty() ? "" : "-%a",
+        Mebibytes(array.memory_bytes), minutes / 60, minutes % 60,
+        Quoted(Literal(folder_.string()) +
+               fmt::format("/{}{}.log", name, more.empty() ? "" : "-%a")),
         Quoted(fs::current_path().string()));
   }
 

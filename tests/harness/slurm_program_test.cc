@@ -60,7 +60,7 @@ TEST_F(SlurmProgramTest, ScriptsNameEverythingWholly) {
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@120
 #SBATCH --open-mode=append
-#SBATCH --output=quantize-%a.log
+#SBATCH --output='FOLDER/our results/my 50%%j study/slurm/quantize-%a.log'
 
 cd 'HERE' || exit
 requeue=
