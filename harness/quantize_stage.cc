@@ -98,13 +98,17 @@ class HeldOutPass {
   std::unique_ptr<CalibrationPass> pass_;
 };
 
-// Runs `step` for a job; what it throws becomes the job's error, unless the user asked to stop.
+// Runs `step` for a job; what it throws becomes the job's error, unless the user asked to stop. A
+// block that cannot be read is discarded.
 template <typename Step>
 void Attempt(Worker* worker, const Step& step) {
   try {
     step();
   } catch (const Interrupted&) {
     throw;
+  } catch (const UnusableBlock& error) {
+    worker->job->store.Discard(error.block());
+    worker->job->error = error.what();
   } catch (const std::exception& error) {
     if (IsOfTheMachine(error)) throw;
     worker->job->error = error.what();
@@ -267,9 +271,11 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
               [&] { QuantizeBlockInSequence(model, block, weights, &pass, held_out, worker); });
     }
     if (worker->IsAlive() && block + 1 < end) {
-      DequantizeBlock(worker->job->store.ReadBlock(block, config), config, model.stage.pool,
-                      &weights);
-      pass.Skip(weights);
+      Attempt(worker, [&] {
+        DequantizeBlock(worker->job->store.ReadBlock(block, config), config, model.stage.pool,
+                        &weights);
+        pass.Skip(weights);
+      });
     }
     model.stage.Done(model.BlockWorkOf(*worker) + model.PassWorkOf(windows));
   }

@@ -52,13 +52,12 @@ void RequireShape(const QuantizedBlock& block, const ModelConfig& config, const 
            block.layers[i].in_features == shape.in_features;
   }
   if (!fits) {
-    throw InputError({file},
-                     "this quantised block is not of this model's shape: delete it and run again");
+    throw InputError({file}, "this quantised block is not of this model's shape");
   }
 }
 
 [[noreturn]] void ThrowDamaged(const std::string& file) {
-  throw InputError({file}, "this quantised block is damaged: delete it and run again");
+  throw InputError({file}, "this quantised block is damaged");
 }
 
 // Takes the next section off `rest`. The digest says that the file is as it was written, not that
@@ -74,7 +73,21 @@ std::string_view NextSection(std::string_view* rest, const std::string& file) {
   return section;
 }
 
+// What `read` returns; the InputError that it throws as one of that block.
+template <typename Read>
+auto OrUnusable(Index block, const Read& read) {
+  try {
+    return read();
+  } catch (const InputError& error) {
+    throw UnusableBlock(block, error);
+  }
+}
+
 }  // namespace
+
+UnusableBlock::UnusableBlock(Index block, const InputError& problem)
+    : InputError(fmt::format("{}; run again to make the block anew", problem.what())),
+      block_(block) {}
 
 std::filesystem::path QuantizedStore::BlockFile(Index block) const {
   return folder_ / fmt::format("block-{:04}", block);
@@ -114,7 +127,7 @@ void QuantizedStore::WriteBlock(Index block, const QuantizedBlock& content,
   WriteFileAtomically(BlockFile(block), bytes);
 }
 
-QuantizedBlock QuantizedStore::ReadBlock(Index block, const ModelConfig& config) const {
+QuantizedBlock QuantizedStore::ParseBlock(Index block, const ModelConfig& config) const {
   const std::string file = BlockFile(block).string();
   const std::string bytes = ReadFile(file);
   const std::size_t start = kMagic.size() + kDigestBytes;
@@ -132,7 +145,7 @@ QuantizedBlock QuantizedStore::ReadBlock(Index block, const ModelConfig& config)
   return content;
 }
 
-QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
+QuantizedBlockReport QuantizedStore::ParseReport(Index block) const {
   const std::filesystem::path file = ReportFile(block);
   QuantizedBlockReport report;
   const std::string text = ReadFile(file);
@@ -146,8 +159,21 @@ QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
   } catch (const Json::exception&) {
   } catch (const InputError&) {  // no JSON
   }
-  throw InputError({file.string()},
-                   "this quantised block's report is damaged: delete the block and run again");
+  throw InputError({file.string()}, "this quantised block's report is damaged");
+}
+
+QuantizedBlock QuantizedStore::ReadBlock(Index block, const ModelConfig& config) const {
+  return OrUnusable(block, [&] { return ParseBlock(block, config); });
+}
+
+QuantizedBlockReport QuantizedStore::ReadReport(Index block) const {
+  return OrUnusable(block, [&] { return ParseReport(block); });
+}
+
+// The block first: it counts as there while its own file is.
+void QuantizedStore::Discard(Index block) const {
+  std::filesystem::remove(BlockFile(block));
+  std::filesystem::remove(ReportFile(block));
 }
 
 void QuantizedStore::Remove() const { RemoveFolder(folder_); }

@@ -3,6 +3,7 @@
 #include <string>
 #include <vector>
 
+#include "base/error.h"
 #include "eval/block_weights.h"
 #include "methods/layer_report.h"
 #include "methods/quantized_matrix.h"
@@ -24,6 +25,17 @@ struct QuantizedBlockReport {
   double seconds = 0;               // of wall time that quantising it took
 };
 
+// A stored block, or its report, that is missing, damaged or not of the model's shape: of concern
+// to one quantised model alone, and made anew once it is discarded.
+class UnusableBlock : public InputError {
+ public:
+  UnusableBlock(Index block, const InputError& problem);
+  Index block() const { return block_; }
+
+ private:
+  Index block_;
+};
+
 // The blocks of one quantised model on disk, a file each, written atomically: where the quantise
 // stage and the evaluate stage meet. A stopped quantise stage goes on at the first block that is
 // missing.
@@ -36,14 +48,19 @@ class QuantizedStore {
   void WriteBlock(Index block, const QuantizedBlock& content,
                   const QuantizedBlockReport& report) const;
 
-  // Throw InputError, naming the file, if it is missing, damaged, or not of a model of that shape.
+  // Throw UnusableBlock, naming the file.
   QuantizedBlock ReadBlock(Index block, const ModelConfig& config) const;
   QuantizedBlockReport ReadReport(Index block) const;
+
+  // Deletes a block, if it is there, so that the next quantise stage makes it anew.
+  void Discard(Index block) const;
 
   // Deletes everything stored.
   void Remove() const;
 
  private:
+  QuantizedBlock ParseBlock(Index block, const ModelConfig& config) const;
+  QuantizedBlockReport ParseReport(Index block) const;
   std::filesystem::path BlockFile(Index block) const;
   std::filesystem::path ReportFile(Index block) const;
   std::filesystem::path folder_;

@@ -176,7 +176,7 @@ class Runner {
     }
   }
 
-  // A wrong input: nothing of this model can be computed.
+  // A wrong checkpoint or text: nothing of this model can be computed.
   void FailInput(const Arm& arm, const InputError& error) {
     if (IsDoneElsewhere(arm)) return;
     outcome_ = RunOutcome::kBadInput;
@@ -236,6 +236,9 @@ class Runner {
       if (!pending_.contains(cell)) continue;  // failed together with another
       try {
         Evaluate(cell);
+      } catch (const UnusableBlock& error) {
+        StoreOf(arm).Discard(error.block());
+        FailArm(arm, error.what());
       } catch (const InputError& error) {
         FailInput(arm, error);
       } catch (const Interrupted&) {
@@ -270,12 +273,11 @@ class Runner {
     }
   }
 
-  // Whether other runs may still evaluate the arm.
+  // Whether this run or another may still evaluate the arm.
   bool IsNeeded(const Arm& arm) const {
-    return !share_.whole &&
-           std::any_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
-             return &work_.arms[cell.arm] == &arm && !store_.IsDone(cell.id);
-           });
+    return std::any_of(work_.cells.begin(), work_.cells.end(), [&](const Cell& cell) {
+      return &work_.arms[cell.arm] == &arm && !store_.IsDone(cell.id);
+    });
   }
 
   void Evaluate(std::size_t cell) {

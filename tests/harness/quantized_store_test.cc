@@ -71,7 +71,7 @@ class QuantizedStoreTest : public testing::Test {
 // The digest can be right and the file another program's.
 TEST_F(QuantizedStoreTest, SectionsThatDoNotFitAreRefused) {
   const std::string damaged =
-      "block-0000: this quantised block is damaged: delete it and run again";
+      "block-0000: this quantised block is damaged; run again to make the block anew";
   EXPECT_EQ(ErrorOf([](std::string*) {}), "no error");
   EXPECT_EQ(ErrorOf([](std::string* content) { content->clear(); }), damaged);
   EXPECT_EQ(ErrorOf([](std::string* content) { content->resize(7); }), damaged);
@@ -81,7 +81,8 @@ TEST_F(QuantizedStoreTest, SectionsThatDoNotFitAreRefused) {
 
 TEST_F(QuantizedStoreTest, BlocksOfAnotherShapeAreRefused) {
   const std::string other =
-      "block-0000: this quantised block is not of this model's shape: delete it and run again";
+      "block-0000: this quantised block is not of this model's shape; run again to make the block "
+      "anew";
   // Only the two norms.
   EXPECT_EQ(ErrorOf([&](std::string* content) {
               content->resize(2 * (8 + 4 * static_cast<std::size_t>(config_.hidden_size)));
@@ -98,13 +99,24 @@ TEST_F(QuantizedStoreTest, BlocksOfAnotherShapeAreRefused) {
 
 TEST_F(QuantizedStoreTest, DamagedReportsAreRefused) {
   const std::string damaged =
-      "block-0000.json: this quantised block's report is damaged: delete the block and run again";
+      "block-0000.json: this quantised block's report is damaged; run again to make the block anew";
   const std::string good = ReadFile(folder_.path() / "block-0000.json");
   EXPECT_EQ(ReportErrorOf(good), "no error");
   EXPECT_EQ(ReportErrorOf(R"({"seconds": 1, "stored_bits": 8, "layers": []})"), damaged)
       << "one layer for each of the block";
   EXPECT_EQ(ReportErrorOf(good.substr(0, good.size() / 2)), damaged);
   EXPECT_EQ(ReportErrorOf(std::string(200'000, '[')), damaged);
+}
+
+TEST_F(QuantizedStoreTest, ADiscardedBlockIsMissing) {
+  ASSERT_TRUE(store_.HasBlock(0));
+  store_.Discard(0);
+  EXPECT_FALSE(store_.HasBlock(0));
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { store_.ReadBlock(0, config_); }),
+            "block-0000: No such file or directory; run again to make the block anew");
+  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { store_.ReadReport(0); }),
+            "block-0000.json: No such file or directory; run again to make the block anew");
+  store_.Discard(0);
 }
 
 }  // namespace

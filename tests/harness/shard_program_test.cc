@@ -102,6 +102,36 @@ TEST_F(ShardProgramTest, EvaluationWaitsForQuantisedModels) {
   EXPECT_EQ(Table(), Expected());
 }
 
+TEST_F(ShardProgramTest, ADamagedPackedBlockKeepsNoOtherBackAndIsMadeAnew) {
+  const std::string expected = Expected();
+  const auto run_all = [&](const std::string& stage) {
+    std::string errors;
+    for (const char* shard : {"1/2", "2/2"}) {
+      const ProgramResult run = Shard(shard, stage);
+      EXPECT_EQ(run.exit_code, run.errors.find("failed") == std::string::npos ? 0 : 1)
+          << run.errors;
+      errors += run.errors;
+    }
+    return errors;
+  };
+  EXPECT_EQ(run_all("quantize").find("failed"), std::string::npos);
+  const fs::path damaged =
+      fs::directory_iterator(folder_.path() / "results/test/work")->path() / "block-0000";
+  fs::resize_file(damaged, fs::file_size(damaged) / 2);
+  EXPECT_NE(run_all("evaluate").find(damaged.string() + ": this quantised block is damaged"),
+            std::string::npos);
+  const auto metrics = Metrics();
+  EXPECT_EQ(std::count_if(metrics.begin(), metrics.end(),
+                          [](const auto& cell) { return cell.second.contains("window_losses"); }),
+            6);
+  // The same shards again.
+  for (const char* stage : {"quantize", "evaluate"})
+    EXPECT_EQ(run_all(stage).find("failed"), std::string::npos);
+  EXPECT_EQ(Table(), expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+  ExpectNoLeftovers();
+}
+
 TEST_F(ShardProgramTest, KilledShardsGoOnAndARunOfEverythingTakesTheirParts) {
   const std::string expected = Expected();
   int kills = 0;
