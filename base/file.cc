@@ -35,6 +35,17 @@ class Descriptor {
   int fd_;
 };
 
+std::int64_t Nanoseconds(const timespec& time) {
+  return std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
+}
+
+FileStamp StampOf(const struct stat& status) {
+  return {.inode = status.st_ino,
+          .size = status.st_size,
+          .modified_ns = Nanoseconds(status.st_mtim),
+          .changed_ns = Nanoseconds(status.st_ctim)};
+}
+
 [[noreturn]] void ThrowDiskError(const std::filesystem::path& path, std::string_view action) {
   throw std::system_error(errno, std::generic_category(),
                           fmt::format("{}: {}", path.string(), action));
@@ -92,6 +103,12 @@ void RemoveFolder(const std::filesystem::path& folder) {
   }
 }
 
+FileStamp StampOf(const std::filesystem::path& path) {
+  struct stat status = {};
+  if (::stat(path.c_str(), &status) != 0) throw InputError({path.string()}, std::strerror(errno));
+  return StampOf(status);
+}
+
 MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   const Descriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (file.get() < 0) throw InputError({path.string()}, std::strerror(errno));
@@ -99,6 +116,7 @@ MappedFile::MappedFile(const std::filesystem::path& path) : path_(path) {
   if (::fstat(file.get(), &status) != 0) throw InputError({path.string()}, std::strerror(errno));
   if (!S_ISREG(status.st_mode)) throw InputError({path.string()}, "expected a regular file");
   if (status.st_size == 0) throw InputError({path.string()}, "the file is empty");
+  stamp_ = StampOf(status);
   size_ = static_cast<std::size_t>(status.st_size);
   void* data = ::mmap(nullptr, size_, PROT_READ, MAP_PRIVATE, file.get(), 0);
   if (data == MAP_FAILED) throw InputError({path.string()}, std::strerror(errno));
@@ -111,14 +129,21 @@ MappedFile::~MappedFile() {
 
 MappedFile::MappedFile(MappedFile&& other) noexcept
     : path_(std::move(other.path_)),
+      stamp_(other.stamp_),
       data_(std::exchange(other.data_, nullptr)),
       size_(std::exchange(other.size_, 0)) {}
 
 MappedFile& MappedFile::operator=(MappedFile&& other) noexcept {
   std::swap(path_, other.path_);
+  std::swap(stamp_, other.stamp_);
   std::swap(data_, other.data_);
   std::swap(size_, other.size_);
   return *this;
+}
+
+void MappedFile::ThrowIfChanged() const {
+  if (StampOf(path_) != stamp_)
+    throw InputError({path_.string()}, "the file was changed while it was in use: run again");
 }
 
 void MappedFile::Release(std::span<const std::byte> part) const {

@@ -1,5 +1,6 @@
 #pragma once
 #include <cstddef>
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <span>
@@ -24,6 +25,21 @@ void WriteFileAtomically(const std::filesystem::path& path, std::string_view con
 // into it, at the same time: what they write meanwhile may stay.
 void RemoveFolder(const std::filesystem::path& folder);
 
+// What the system knows of a file: another stamp is another content, or at least a reason to look.
+// A copy that keeps size and modification time (cp -p, rsync -t) changes the rest, which no program
+// can set.
+struct FileStamp {
+  std::uint64_t inode = 0;
+  std::int64_t size = 0;
+  std::int64_t modified_ns = 0;  // of the content, since 1970
+  std::int64_t changed_ns = 0;   // of the content, the name or the rights
+
+  bool operator==(const FileStamp&) const = default;
+};
+
+// Throws InputError, with the system's reason, if there is no such file.
+FileStamp StampOf(const std::filesystem::path& path);
+
 // A file mapped read-only. The pages come from disk on first touch and belong to the page cache.
 class MappedFile {
  public:
@@ -36,12 +52,17 @@ class MappedFile {
   std::span<const std::byte> bytes() const { return {data_, size_}; }
   const std::filesystem::path& path() const { return path_; }
 
+  // Throws InputError if the file is not as it was when it was mapped: what was read since may be
+  // of either content.
+  void ThrowIfChanged() const;
+
   // Takes the pages of `part`, a part of bytes(), out of this process's resident memory. They stay
   // readable.
   void Release(std::span<const std::byte> part) const;
 
  private:
   std::filesystem::path path_;
+  FileStamp stamp_;
   const std::byte* data_ = nullptr;
   std::size_t size_ = 0;
 };

@@ -199,6 +199,7 @@ void Checkpoint::ReadRows(const std::string& name, Index first_row, MatrixView t
       state_->ThrowNotFinite(name, weight, static_cast<std::size_t>(first_row + row) * columns);
     }
   }
+  file.ThrowIfChanged();
   file.Release(part);
 }
 
@@ -216,6 +217,7 @@ VectorF Checkpoint::ReadVector(const std::string& name) const {
   if (!ConvertStoredFloats(weight.type, stored, {to.data(), static_cast<std::size_t>(to.size())})) {
     state_->ThrowNotFinite(name, weight, 0);
   }
+  state_->files[weight.file].ThrowIfChanged();
   return to;
 }
 
@@ -241,6 +243,7 @@ std::string Checkpoint::ContentHash() const {
       file.Release(piece);
       rest = rest.subspan(piece.size());
     }
+    file.ThrowIfChanged();
     lines += fmt::format("{}  {}\n", hash.HexDigest(), file.path().filename().string());
   }
   return Sha256Hex(lines);

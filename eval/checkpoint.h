@@ -10,7 +10,8 @@
 namespace daq {
 
 // A Hugging Face LLaMA folder: config.json and memory-mapped safetensors, one or many with an
-// index. Read-only and thread-safe.
+// index. Read-only and thread-safe. A weight file that changes after it was opened is noticed by
+// whatever reads weights next: they throw InputError that names it.
 class Checkpoint {
  public:
   // Opens and checks everything that can be checked without reading weights: the config, every

@@ -42,6 +42,9 @@ class SafetensorsFile {
   // Asks the system to read `part` of bytes() ahead.
   void Prefetch(std::span<const std::byte> part) const;
 
+  // As MappedFile::ThrowIfChanged.
+  void ThrowIfChanged() const { file_.ThrowIfChanged(); }
+
   // As MappedFile::Release.
   void Release(std::span<const std::byte> part) const { file_.Release(part); }
 

@@ -1,7 +1,6 @@
 #include "harness/content_hashes.h"
 
 #include <fmt/format.h>
-#include <sys/stat.h>
 
 #include <nlohmann/json.hpp>
 
@@ -13,14 +12,13 @@
 namespace daq {
 namespace {
 
-// Names, sizes and nanosecond times of everything the content hash covers.
+// Names and stamps of everything the content hash covers.
 std::string FilesKey(const Checkpoint& checkpoint) {
   std::string description;
   for (const std::filesystem::path& file : checkpoint.files()) {
-    struct stat status = {};
-    if (::stat(file.c_str(), &status) != 0) throw InputError({file.string()}, "the file is gone");
-    description.append(fmt::format("{} {} {}.{:09}\n", std::filesystem::canonical(file).string(),
-                                   status.st_size, status.st_mtim.tv_sec, status.st_mtim.tv_nsec));
+    const FileStamp stamp = StampOf(file);
+    description.append(fmt::format("{} {} {} {} {}\n", std::filesystem::canonical(file).string(),
+                                   stamp.inode, stamp.size, stamp.modified_ns, stamp.changed_ns));
   }
   return Sha256Hex(description);
 }

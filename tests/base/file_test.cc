@@ -53,5 +53,28 @@ TEST(FileTest, MappedBytesStayReadableAfterRelease) {
   for (const std::byte byte : mapped.bytes()) ASSERT_EQ(byte, std::byte{'x'});
 }
 
+TEST(FileTest, NoticesAChangeThatKeepsSizeAndModificationTime) {
+  const TemporaryFolder folder;
+  const std::filesystem::path file = folder.path() / "data";
+  WriteFileAtomically(file, "one");
+  const MappedFile mapped(file);
+  EXPECT_EQ(MessageOf([&] { mapped.ThrowIfChanged(); }), "no InputError");
+  const FileStamp before = StampOf(file);
+  // In place, again and again: the system's clock of files ticks every few milliseconds.
+  while (StampOf(file).changed_ns == before.changed_ns) {
+    const auto modified = std::filesystem::last_write_time(file);
+    std::ofstream(file, std::ios::in) << "two";
+    std::filesystem::last_write_time(file, modified);
+  }
+  EXPECT_EQ(StampOf(file).size, before.size);
+  EXPECT_EQ(StampOf(file).modified_ns, before.modified_ns);
+  const std::string changed =
+      file.string() + ": the file was changed while it was in use: run again";
+  EXPECT_EQ(MessageOf([&] { mapped.ThrowIfChanged(); }), changed);
+  const MappedFile again(file);
+  WriteFileAtomically(file, "two");
+  EXPECT_EQ(MessageOf([&] { again.ThrowIfChanged(); }), changed);
+}
+
 }  // namespace
 }  // namespace daq

@@ -453,5 +453,21 @@ TEST_F(CheckpointTest, FilesThatTransformersWroteAreRead) {
   EXPECT_EQ(Checkpoint(SharedPath("data/models/stories260K")).config().vocab_size, 512);
 }
 
+TEST_F(CheckpointTest, WeightsThatChangeAfterOpeningAreRefused) {
+  const TemporaryFolder folder;
+  WriteTinyCheckpoint(folder.path(), {});
+  const Checkpoint checkpoint(folder.path());
+  // Another file, for certain: the system's clock of files ticks every few milliseconds.
+  std::filesystem::remove(folder.path() / "model.safetensors");
+  WriteTinyCheckpoint(folder.path(), {.seed = 7});
+  const std::string changed =
+      "model.safetensors: the file was changed while it was in use: run again";
+  MatrixF rows(1, checkpoint.config().hidden_size);
+  EXPECT_EQ(InputErrorOf(folder.path(), [&] { checkpoint.ReadRows(kEmbeddingName, 0, rows); }),
+            changed);
+  EXPECT_EQ(InputErrorOf(folder.path(), [&] { checkpoint.ReadVector(kFinalNormName); }), changed);
+  EXPECT_EQ(InputErrorOf(folder.path(), [&] { checkpoint.ContentHash(); }), changed);
+}
+
 }  // namespace
 }  // namespace daq

@@ -237,5 +237,34 @@ TEST_F(FaultsTest, AnExchangedCheckpointIsNoticed) {
   EXPECT_NE(again.errors.find("0 cells computed"), std::string::npos) << again.errors;
 }
 
+// As cp -p and rsync -t leave it: with the size and the modification time of the one before.
+TEST_F(FaultsTest, AnExchangedCheckpointOfTheSameAgeIsNoticed) {
+  const fs::path weights = folder_.path() / "model/model.safetensors";
+  const std::string first = Run({config()}).output;
+  const auto size = fs::file_size(weights);
+  const auto modified = fs::last_write_time(weights);
+  WriteTinyCheckpoint(folder_.path() / "model", {.seed = 7});
+  fs::last_write_time(weights, modified);
+  ASSERT_EQ(fs::file_size(weights), size);
+  const std::string second = Run({config()}).output;
+  EXPECT_NE(second, first);
+  EXPECT_EQ(second, Run({config()}, "fresh").output);
+}
+
+// Only a memory of what can be computed again.
+TEST_F(FaultsTest, ADamagedMemoryOfContentHashesIsMadeAnew) {
+  const std::string expected = Run({config()}).output;
+  const fs::path file = Results() / "content-hashes.json";
+  const std::string good = ReadFile(file);
+  for (const std::string& damaged :
+       {std::string(200'000, '['), good.substr(0, good.size() / 2), std::string("[]")}) {
+    WriteFileAtomically(file, damaged);
+    const ProgramResult run = Run({config()});
+    EXPECT_EQ(run.exit_code, 0) << run.errors;
+    EXPECT_EQ(run.output, expected);
+    EXPECT_EQ(ReadFile(file), good);
+  }
+}
+
 }  // namespace
 }  // namespace daq
