@@ -35,7 +35,7 @@ figure { margin: 1.5rem 0; max-width: 900px } figure svg, figure img { width: 10
 figcaption { font-size: 0.9rem } pre { overflow-x: auto; background: var(--panel); padding: 0.8rem; font-size: 0.8rem }
 summary { cursor: pointer } code { overflow-wrap: anywhere }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } table { font-size: 7.5pt } th, td { padding: 0.15rem 0.35rem }
-  .scroll { overflow: visible } figure, tr { break-inside: avoid } details { display: none } }
+  .scroll { overflow: visible } figure, tr { break-inside: avoid } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.5pt } }
 )";
 
 std::string Element(std::string_view name, std::string_view text) {
@@ -211,10 +211,13 @@ class Page {
     html_ += "</ul>\n";
   }
 
+  // Open from the start: what is closed is not printed.
   void AddConfig() {
     html_ += fmt::format(
-        "<h2>Config</h2>\n<details>\n<summary>{}, as written</summary>\n<pre>{}</pre>\n</details>\n"
-        "<details>\n<summary>every setting, with its meaning and source</summary>\n<pre>{}</pre>\n"
+        "<h2>Config</h2>\n<details open>\n<summary>{}, as "
+        "written</summary>\n<pre>{}</pre>\n</details>\n"
+        "<details open>\n<summary>every setting, with its meaning and "
+        "source</summary>\n<pre>{}</pre>\n"
         "</details>\n",
         EscapeHtml(experiment_.path.filename().string()), EscapeHtml(ReadFile(experiment_.path)),
         EscapeHtml(Explain(experiment_)));

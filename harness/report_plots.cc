@@ -118,6 +118,14 @@ class Plots {
     return kColors[NumberOf(method) % kColors.size()];
   }
 
+  // Points and lines of a method in gnuplot's words; no two of 40 methods have the same.
+  std::string PointsOf(const std::string& method) const {
+    return fmt::format("pt {} lc rgb \"{}\"", 4 + NumberOf(method) % 10, ColorOf(method));
+  }
+  std::string LinesOf(const std::string& method) const {
+    return fmt::format("dt {} {}", 1 + NumberOf(method) / kColors.size() % 5, PointsOf(method));
+  }
+
   std::vector<std::size_t> RowsOf(const std::string& model, const std::string& group = "") const {
     std::vector<std::size_t> rows;
     for (std::size_t row = 0; row < manifest_.rows.size(); ++row) {
@@ -196,9 +204,9 @@ class Plots {
     for (std::size_t i = 0; i < all.size(); ++i) {
       script += fmt::format(
           "{0}$d{1} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb "
-          "\"{2}\" notitle, $d{1} using 1:2 with linespoints pt 7 ps 0.6 lw 2 lc rgb \"{2}\" "
-          "title {3}",
-          i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
+          "\"{2}\" notitle, $d{1} using 1:2 with linespoints ps 0.6 lw 2 {3} title {4}",
+          i == 0 ? "" : ", ", i, ColorOf(all[i].title), LinesOf(all[i].title),
+          GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("loss against calibration size: {}, {}", group,
                                   manifest_.columns[column].title)),
@@ -254,9 +262,8 @@ class Plots {
                          "set xlabel \"bits per weight, everything stored counted\"\nset grid\n"
                          "set key outside right top\nset offsets graph 0.05, graph 0.05\nplot ";
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-      script += fmt::format(
-          "$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ", i,
-          4 + NumberOf(all[i].title) % 10, ColorOf(all[i].title), GnuplotText(all[i].title));
+      script += fmt::format("$d{} using 1:2 with points ps 0.9 lw 1.5 {} title {}, ", i,
+                            PointsOf(all[i].title), GnuplotText(all[i].title));
     }
     script += fmt::format(
         "$d{} using 1:2 with steps dt 2 lw 1.5 lc rgb \"#57606a\" title \"Pareto front\"\n",
@@ -292,8 +299,8 @@ class Plots {
     if (all.front().points.size() > 20) script.insert(0, "set xtics auto\n");
     for (std::size_t i = 0; i < all.size(); ++i) {
       script +=
-          fmt::format("{}$d{} using 1:2 with linespoints pt 7 ps 0.5 lw 2 lc rgb \"{}\" title {}",
-                      i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title));
+          fmt::format("{}$d{} using 1:2 with linespoints ps 0.5 lw 2 {} title {}",
+                      i == 0 ? "" : ", ", i, LinesOf(all[i].title), GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("layer errors by depth: {}", group)),
         "Geometric mean over a block's linear layers, on the calibration's inputs; of several "
