@@ -28,7 +28,8 @@ constexpr int kBins = 180;
 constexpr double kLeastBar = 3;  // of a bin that holds any weight
 constexpr std::size_t kColors = 6;
 
-// Light and dark, chosen to differ in lightness as well as in hue.
+// Light and dark, chosen to differ in lightness as well as in hue. Beyond the colours (c) ticks are
+// broad, then dashed (d).
 constexpr std::string_view kStyle = R"(
   text { font: 13px system-ui, -apple-system, "Segoe UI", Helvetica, Arial, sans-serif; fill: #24292f }
   .title { font-size: 16px; font-weight: 600 }
@@ -40,6 +41,7 @@ constexpr std::string_view kStyle = R"(
   .code { stroke-width: 1.6; fill: none }
   .c0 { stroke: #0550ae } .c1 { stroke: #bc4c00 } .c2 { stroke: #116329 }
   .c3 { stroke: #8250df } .c4 { stroke: #a40e26 } .c5 { stroke: #4d4d4d }
+  .d1 { stroke-width: 3 } .d2 { stroke-dasharray: 4 3 }
   @media (prefers-color-scheme: dark) {
     text { fill: #e6edf3 }
     .quiet { fill: #9da7b3 }
@@ -107,7 +109,7 @@ class Drawing {
     DrawHistogram();
     double top = kTop + kHistogramHeight + kStripsGap;
     for (std::size_t i = 0; i < plot_.recipes.size(); ++i, top += kStripHeight)
-      DrawStrip(plot_.recipes[i], i % kColors, top);
+      DrawStrip(plot_.recipes[i], i, top);
     svg_.append("</svg>\n");
     return std::move(svg_);
   }
@@ -183,7 +185,7 @@ class Drawing {
     Append("V{:.2f}Z\"/>\n", base);
   }
 
-  void DrawStrip(const CodePositions& recipe, std::size_t color, double top) {
+  void DrawStrip(const CodePositions& recipe, std::size_t number, double top) {
     const double middle = top + kStripHeight / 2;
     const std::string label = EscapeHtml(recipe.label);
     Append("<g>\n<title>{}: {} codes</title>\n", label, recipe.values.size());
@@ -191,7 +193,7 @@ class Drawing {
            middle + 4.5, label);
     Append("<path class=\"grid\" d=\"M{:.2f} {:.2f}H{:.2f}\"/>\n", x_.At(low_), middle,
            x_.At(high_));
-    Append("<path class=\"code c{}\" d=\"", color);
+    Append("<path class=\"code c{} d{}\" d=\"", number % kColors, number / kColors);
     for (const double value : recipe.values)
       Append("M{:.2f} {:.2f}v{:.0f}", x_.At(value), middle - kCodeTick / 2, kCodeTick);
     Append("\"/>\n</g>\n");

@@ -23,14 +23,18 @@ class ScriptFile {
       : path_(std::filesystem::temp_directory_path() /
               fmt::format("daq-bench-{}.gnuplot", ::getpid())) {
     WriteFileAtomically(path_, text);
+    WriteFileAtomically(messages(), "");
   }
   ~ScriptFile() {
     std::error_code ignored;
     std::filesystem::remove(path_, ignored);
+    std::filesystem::remove(messages(), ignored);
   }
   ScriptFile(const ScriptFile&) = delete;
   ScriptFile& operator=(const ScriptFile&) = delete;
   const std::filesystem::path& path() const { return path_; }
+  // What gnuplot says while it draws: its warnings are no part of a drawing.
+  std::filesystem::path messages() const { return path_.string() + ".messages"; }
 
  private:
   std::filesystem::path path_;
@@ -44,7 +48,8 @@ std::string DrawWithGnuplot(const std::string& script, const std::string& name, 
       "set terminal svg size {},{} dynamic font \"sans-serif,13\" noenhanced name \"{}\"\n{}",
       width, height, name, script));
   // Any locale's numbers would do for a reader, but only one gives the same bytes everywhere.
-  const std::string command = fmt::format("LC_ALL=C.UTF-8 gnuplot '{}' 2>&1", file.path().string());
+  const std::string command = fmt::format("LC_ALL=C.UTF-8 gnuplot '{}' 2>'{}'",
+                                          file.path().string(), file.messages().string());
   FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) throw std::runtime_error("cannot start gnuplot");
   std::string output;
@@ -55,8 +60,10 @@ std::string DrawWithGnuplot(const std::string& script, const std::string& name, 
   if (WIFEXITED(status) && WEXITSTATUS(status) == kCommandNotFound)
     throw std::runtime_error("the plots of a page need gnuplot: apt-get install gnuplot-nox");
   const std::size_t begin = output.find("<svg");
-  if (status != 0 || begin == std::string::npos)
-    throw std::runtime_error(fmt::format("gnuplot failed: {}", output.substr(0, 500)));
+  if (status != 0 || begin == std::string::npos) {
+    throw std::runtime_error(
+        fmt::format("gnuplot failed: {}", ReadFile(file.messages()).substr(0, 500)));
+  }
   return output.substr(begin);
 }
 

@@ -10,6 +10,7 @@
 #include "base/file.h"
 #include "base/sha256.h"
 #include "eval/json_file.h"
+#include "harness/authors_calibration.h"
 #include "harness/cell_store.h"
 #include "harness/published.h"
 #include "harness/recipe_label.h"
@@ -98,8 +99,11 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
   for (const Arm& arm : workload.arms) {
     const ModelInput& model = *workload.models[arm.model];
     Manifest::Row row = MakeManifestRow(model.name, model.checkpoint.dtype(), arm.recipe);
-    if (arm.calibration && NeedsCalibration(arm.recipe))
-      row.calibration = CalibrationLabel(workload.calibrations[*arm.calibration]);
+    if (arm.calibration && NeedsCalibration(arm.recipe)) {
+      const CalibrationInput& calibration = workload.calibrations[*arm.calibration];
+      row.calibration = CalibrationLabel(calibration);
+      row.as_authors = FindAuthorsCalibration(arm.recipe.method) == calibration.request;
+    }
     if (arm.held_out) row.held_out = CalibrationLabel(workload.calibrations[*arm.held_out]);
     row.cells.resize(manifest.columns.size());
     manifest.rows.push_back(std::move(row));
@@ -130,6 +134,7 @@ void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder
                             {"granularity", row.granularity},
                             {"full_precision", row.full_precision},
                             {"calibration", row.calibration},
+                            {"as_authors", row.as_authors},
                             {"held_out", row.held_out},
                             {"cells", row.cells}});
   }
@@ -162,6 +167,7 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
                                .granularity = row.at("granularity"),
                                .full_precision = row.at("full_precision"),
                                .calibration = row.at("calibration"),
+                               .as_authors = row.at("as_authors"),
                                .held_out = row.at("held_out"),
                                .cells = row.at("cells")});
       const std::vector<std::string>& cells = manifest.rows.back().cells;

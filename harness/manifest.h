@@ -28,7 +28,9 @@ struct Manifest {
     std::string symmetry;  // "symmetric", "asymmetric"; empty for full precision
     std::string granularity;
     bool full_precision = false;
-    std::string calibration;         // label; empty if the recipe reads none
+    std::string calibration;  // label; empty if the recipe reads none
+    // Calibrated as the method's authors do, or not at all: what papers' numbers are of.
+    bool as_authors = true;
     std::string held_out;            // likewise, of the layer reports' text
     std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell
   };

@@ -85,8 +85,8 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
   records.Next(&titles, &line);
   std::map<std::string, std::size_t> column;
   for (std::size_t i = 0; i < titles.size(); ++i) column[titles[i]] = i;
-  for (const char* needed : {"model", "method", "format", "granularity", "protocol", "metric",
-                             "value", "source", "table"}) {
+  for (const char* needed : {"model", "method", "format", "granularity", "calibration", "protocol",
+                             "metric", "value", "source", "table"}) {
     if (!column.contains(needed))
       throw InputError({name, 1}, "header", fmt::format("a column {}", needed), "none");
   }
@@ -102,6 +102,7 @@ std::vector<PublishedValue> ParsePublished(const std::string& text, const std::s
                          .method = field("method"),
                          .format = field("format"),
                          .granularity = field("granularity"),
+                         .calibration = field("calibration"),
                          .protocol = field("protocol"),
                          .metric = field("metric"),
                          .printed = field("value"),

@@ -8,10 +8,11 @@ namespace daq {
 
 // A perplexity that a paper or tool reports: a row of results/published.csv.
 struct PublishedValue {
-  std::string model;        // "LLaMA-2-7B"
-  std::string method;       // as this project names it where it has it: "gptq"
-  std::string format;       // likewise: "int4", "f16"
-  std::string granularity;  // "channel", "group-128"; "none" for full precision
+  std::string model;             // "LLaMA-2-7B"
+  std::string method;            // as this project names it where it has it: "gptq"
+  std::string format;            // likewise: "int4", "f16"
+  std::string granularity;       // "channel", "group-128"; "none" for full precision
+  std::string calibration = {};  // in the source's words; empty where it tells none
   std::string protocol;     // an id of docs/protocols.md; empty where it is another or not told
   Index window_tokens = 0;  // 0: the protocol's usual
   std::string metric = "perplexity";  // which one, as a result names it

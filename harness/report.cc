@@ -69,8 +69,9 @@ std::string CsvReport(const Manifest& manifest, const ReportCells& cells) {
   titles.insert(titles.end(), kCellFields.begin(), kCellFields.end());
   titles.insert(titles.end(), {"calibration", "evaluation", "protocol"});
   titles.insert(titles.end(), kCsvMetricFields.begin(), kCsvMetricFields.end());
-  titles.insert(titles.end(), {"quantize_seconds", "evaluate_seconds", "output_error_vs_rtn",
-                               "held_out_error_vs_rtn", "status", "error"});
+  titles.insert(titles.end(),
+                {"published", "published_differs", "quantize_seconds", "evaluate_seconds",
+                 "output_error_vs_rtn", "held_out_error_vs_rtn", "status", "error"});
   AppendLine(titles, &text);
   for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
     for (std::size_t column = 0; column < manifest.columns.size(); ++column) {
@@ -84,8 +85,11 @@ std::string CsvReport(const Manifest& manifest, const ReportCells& cells) {
                                    manifest.columns[column].protocol});
       for (const char* name : kCsvMetricFields)
         fields.push_back(found->metric.contains(name) ? found->metric.at(name) : Json());
+      const bool is_published = found->metric.contains("published");
       fields.insert(fields.end(),
-                    {cell.at("seconds").at("quantize"), cell.at("seconds").at("evaluate"),
+                    {PublishedRange(found->metric),
+                     is_published ? Json(DiffersFromPublished(found->metric)) : Json(),
+                     cell.at("seconds").at("quantize"), cell.at("seconds").at("evaluate"),
                      MeanErrorRatio(cell, "output_error_vs_rtn"),
                      MeanErrorRatio(cell, "held_out_error_vs_rtn"), cell.at("status"),
                      found->failed ? cell.at("error") : Json()});

@@ -60,14 +60,16 @@ void Set(Json* metric, const std::string& name, double value, const Interval& in
 // Of an evaluation of the whole text.
 Json PublishedOf(const Row& row, const Manifest::Column& column, const Json& metric) {
   Json published = Json::array();
-  if (!column.as_published) return published;
+  if (!column.as_published || !row.as_authors) return published;
   if (metric.contains("windows_of_text") && metric.at("windows_of_text") != metric.at("windows"))
     return published;
   for (const PublishedValue* value : FindPublished(
            PublishedValues(), row.model, row.method, row.full_precision ? "f16" : row.format,
            row.granularity, column.protocol, column.window_tokens)) {
-    published.push_back(
-        {{"value", value->printed}, {"source", value->source}, {"table", value->table}});
+    published.push_back({{"value", value->printed},
+                         {"calibration", value->calibration},
+                         {"source", value->source},
+                         {"table", value->table}});
   }
   return published;
 }

@@ -348,7 +348,8 @@ ReportTables MakeGridTables(const Manifest& manifest, const ReportCells& cells,
   if (layout.published) {
     tables.meanings.emplace_back(
         "In parentheses: published values of the same model, recipe and protocol; ≠ where the "
-        "measured one lies\nmore than 1 % outside.\n");
+        "measured one is\nwithin 1 % of none. Of calibrated methods only beside results on their "
+        "authors' calibration.\n");
   }
   return tables;
 }

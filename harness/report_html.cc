@@ -16,11 +16,13 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// Plots are drawn for light paper; in the dark their lightness is turned round and their hues kept.
+// Plots are drawn for light paper; on a dark screen their lightness is turned round and their hues
+// kept. A phone would make their letters too small to read: it scrolls them. Paper does not scroll:
+// there tables wrap, and everything is shown.
 constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark; --text: #1f2328; --quiet: #59636e; --page: #ffffff; --panel: #f6f8fa; --line: #d1d9e0;
   --warn: #9a6700; --warn-panel: #fff8c5 }
-@media (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9198a1; --page: #0d1117; --panel: #151b23;
+@media screen and (prefers-color-scheme: dark) { :root { --text: #e6edf3; --quiet: #9198a1; --page: #0d1117; --panel: #151b23;
   --line: #3d444d; --warn: #d29922; --warn-panel: #2b2410 } figure svg { filter: invert(0.9) hue-rotate(180deg) } }
 * { box-sizing: border-box }
 body { margin: 0 auto; max-width: 1200px; padding: 1rem; background: var(--page); color: var(--text);
@@ -32,10 +34,12 @@ th, td { padding: 0.28rem 0.7rem; text-align: left; white-space: nowrap; border-
 th { border-bottom: 2px solid var(--line) } .number { text-align: right } tbody tr:hover { background: var(--panel) }
 .warnings { border-left: 4px solid var(--warn); background: var(--warn-panel); padding: 0.3rem 1rem; margin: 1rem 0 }
 figure { margin: 1.5rem 0; max-width: 900px } figure svg, figure img { width: 100%; height: auto; display: block }
-figcaption { font-size: 0.9rem } pre { overflow-x: auto; background: var(--panel); padding: 0.8rem; font-size: 0.8rem }
-summary { cursor: pointer } code { overflow-wrap: anywhere }
-@media print { body { max-width: none; padding: 0; font-size: 10pt } table { font-size: 7.5pt } th, td { padding: 0.15rem 0.35rem }
-  .scroll { overflow: visible } figure, tr { break-inside: avoid } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.5pt } }
+figcaption { font-size: 0.9rem } pre { overflow: auto; max-height: 30rem; background: var(--panel); padding: 0.8rem; font-size: 0.8rem }
+code { overflow-wrap: anywhere }
+@media screen and (max-width: 640px) { .scroll svg, .scroll img { width: 640px } }
+@media print { body { max-width: none; padding: 0; font-size: 10pt } table { font-size: 7.5pt }
+  th, td { padding: 0.15rem 0.35rem; white-space: normal } h2 { break-after: avoid } figure, tr { break-inside: avoid }
+  .scroll, pre { overflow: visible; max-height: none } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.5pt } }
 )";
 
 std::string Element(std::string_view name, std::string_view text) {
@@ -116,7 +120,7 @@ class Page {
           } else if (row.full_precision) {
             const std::string published = PublishedText(cell->metric);
             const Json& measured = cell->metric.at(PublishedMetricOf(cell->metric));
-            if (published.ends_with("≠"))
+            if (!published.empty() && DiffersFromPublished(cell->metric))
               warnings.push_back(fmt::format(
                   "full precision of {} on {} is {}, published {}: the text, the tokenizer or the "
                   "checkpoint is probably another, and then no number here compares with a paper's",
@@ -151,8 +155,10 @@ class Page {
   }
 
   void AddFigure(const std::string& picture, const std::string& title, const std::string& caption) {
-    html_ += fmt::format("<figure>\n{}\n<figcaption><b>{}.</b> {}</figcaption>\n</figure>\n",
-                         picture, EscapeHtml(title), EscapeHtml(caption));
+    html_ += fmt::format(
+        "<figure>\n<div class=\"scroll\">{}</div>\n<figcaption><b>{}.</b> "
+        "{}</figcaption>\n</figure>\n",
+        picture, EscapeHtml(title), EscapeHtml(caption));
   }
 
   void AddPlots() {
@@ -162,15 +168,20 @@ class Page {
     for (const ReportPlot& plot : plots) AddFigure(plot.svg, plot.title, plot.caption);
   }
 
-  // What `inspect --layer` has drawn.
+  // What `inspect --layer` has drawn. It quantises to draw, so a report does not do it by itself.
   void AddDrawings() {
     std::set<std::filesystem::path> files;
     std::error_code none;  // no folder: nothing drawn
     for (const auto& entry : std::filesystem::directory_iterator(folder_, none)) {
       if (entry.path().extension() == ".svg") files.insert(entry.path());
     }
-    if (files.empty()) return;
     html_ += "<h2>Weights and codes</h2>\n";
+    if (files.empty()) {
+      html_ += Element("p", fmt::format("Nothing is drawn yet: daq-bench inspect {} --layer "
+                                        "0.mlp.up_proj draws the density of a layer's weights and "
+                                        "each recipe's codes (of one model), for the next report.",
+                                        experiment_.path.filename().string()));
+    }
     for (const std::filesystem::path& file : files) {
       AddFigure(fmt::format("<img alt=\"\" src=\"{}\">", ImageAddress(ReadFile(file))),
                 file.stem().string(),
@@ -211,14 +222,10 @@ class Page {
     html_ += "</ul>\n";
   }
 
-  // Open from the start: what is closed is not printed.
   void AddConfig() {
     html_ += fmt::format(
-        "<h2>Config</h2>\n<details open>\n<summary>{}, as "
-        "written</summary>\n<pre>{}</pre>\n</details>\n"
-        "<details open>\n<summary>every setting, with its meaning and "
-        "source</summary>\n<pre>{}</pre>\n"
-        "</details>\n",
+        "<h2>Config</h2>\n<p>{}, as written:</p>\n<pre>{}</pre>\n"
+        "<p>Every setting, with its meaning and source:</p>\n<pre>{}</pre>\n",
         EscapeHtml(experiment_.path.filename().string()), EscapeHtml(ReadFile(experiment_.path)),
         EscapeHtml(Explain(experiment_)));
   }

@@ -8,6 +8,9 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <set>
+#include <span>
+#include <string>
 #include <string_view>
 
 #include "base/statistics.h"
@@ -22,8 +25,11 @@ using Row = Manifest::Row;
 constexpr int kWidth = 760;
 constexpr int kHeight = 440;
 constexpr int kBarHeight = 19;
+constexpr std::size_t kMostBars = 40;  // of one plot: about a page of paper
+constexpr double kCharacter = 7.6;     // of a label, roughly: fonts differ
 
-// Colours that differ in lightness as well as in hue.
+// Colours that differ in lightness as well as in hue. Beyond them lines are dashed too, and points
+// have other shapes.
 constexpr std::array<std::string_view, 8> kColors = {"#0550ae", "#bc4c00", "#1a7f37", "#8250df",
                                                      "#cf222e", "#57606a", "#bf8700", "#1b7c83"};
 
@@ -117,14 +123,11 @@ class Plots {
   std::string_view ColorOf(const std::string& method) const {
     return kColors[NumberOf(method) % kColors.size()];
   }
-
-  // Points and lines of a method in gnuplot's words; no two of 40 methods have the same.
-  std::string PointsOf(const std::string& method) const {
-    return fmt::format("pt {} lc rgb \"{}\"", 4 + NumberOf(method) % 10, ColorOf(method));
+  // gnuplot's dashes are numbered from 1, which is a whole line.
+  std::size_t DashOf(const std::string& method) const {
+    return 1 + NumberOf(method) / kColors.size();
   }
-  std::string LinesOf(const std::string& method) const {
-    return fmt::format("dt {} {}", 1 + NumberOf(method) / kColors.size() % 5, PointsOf(method));
-  }
+  std::size_t PointOf(const std::string& method) const { return 4 + NumberOf(method) % 10; }
 
   std::vector<std::size_t> RowsOf(const std::string& model, const std::string& group = "") const {
     std::vector<std::size_t> rows;
@@ -193,7 +196,7 @@ class Plots {
     for (const auto& [method, sizes] : methods) {
       Series& series = all.emplace_back(Series{.title = method});
       for (const auto& [windows, cells] : sizes) {
-        series.points.push_back(PointOf(static_cast<double>(windows), cells));
+        series.points.push_back(MeanOf(static_cast<double>(windows), cells));
         has_seeds = has_seeds || cells.size() > 1;
       }
     }
@@ -204,9 +207,10 @@ class Plots {
     for (std::size_t i = 0; i < all.size(); ++i) {
       script += fmt::format(
           "{0}$d{1} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb "
-          "\"{2}\" notitle, $d{1} using 1:2 with linespoints ps 0.6 lw 2 {3} title {4}",
-          i == 0 ? "" : ", ", i, ColorOf(all[i].title), LinesOf(all[i].title),
-          GnuplotText(all[i].title));
+          "\"{2}\" notitle, $d{1} using 1:2 with linespoints pt {4} ps 0.7 lw 2 dt {5} "
+          "lc rgb \"{2}\" title {3}",
+          i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title),
+          PointOf(all[i].title), DashOf(all[i].title));
     }
     Add(Titled(model, fmt::format("loss against calibration size: {}, {}", group,
                                   manifest_.columns[column].title)),
@@ -217,7 +221,7 @@ class Plots {
         script + "\n");
   }
 
-  static Series::Point PointOf(double windows, const std::vector<const ReportCell*>& cells) {
+  static Series::Point MeanOf(double windows, const std::vector<const ReportCell*>& cells) {
     std::vector<double> losses;
     for (const ReportCell* cell : cells) losses.push_back(cell->metric.at("loss_vs_fp"));
     const double mean = Mean(losses);
@@ -258,12 +262,14 @@ class Plots {
       return !is_better;
     });
     all.push_back(front);
-    std::string script = DataBlocks(all) + axis.Script() +
-                         "set xlabel \"bits per weight, everything stored counted\"\nset grid\n"
-                         "set key outside right top\nset offsets graph 0.05, graph 0.05\nplot ";
+    std::string script =
+        DataBlocks(all) + axis.Script() +
+        "set xlabel \"bits per weight, everything stored counted\"\nset grid\n"
+        "set key outside right top\nset autoscale xfix\nset offsets graph 0.05, graph 0.05\nplot ";
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-      script += fmt::format("$d{} using 1:2 with points ps 0.9 lw 1.5 {} title {}, ", i,
-                            PointsOf(all[i].title), GnuplotText(all[i].title));
+      script +=
+          fmt::format("$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ", i,
+                      PointOf(all[i].title), ColorOf(all[i].title), GnuplotText(all[i].title));
     }
     script += fmt::format(
         "$d{} using 1:2 with steps dt 2 lw 1.5 lc rgb \"#57606a\" title \"Pareto front\"\n",
@@ -293,14 +299,15 @@ class Plots {
     }
     if (all.empty()) return;
     std::string script = DataBlocks(all) +
-                         "set xlabel \"decoder block\"\nset xtics 1\nset grid\n"
+                         "set xlabel \"decoder block\"\nset grid\n"
                          "set ylabel \"squared output error over RTN's\"\n"
                          "set key outside right top\nset yrange [0:*]\nplot ";
-    if (all.front().points.size() > 20) script.insert(0, "set xtics auto\n");
+    if (all.front().points.size() <= 20) script.insert(0, "set xtics 1\n");
     for (std::size_t i = 0; i < all.size(); ++i) {
-      script +=
-          fmt::format("{}$d{} using 1:2 with linespoints ps 0.5 lw 2 {} title {}",
-                      i == 0 ? "" : ", ", i, LinesOf(all[i].title), GnuplotText(all[i].title));
+      script += fmt::format(
+          "{}$d{} using 1:2 with linespoints pt {} ps 0.7 lw 2 dt {} lc rgb \"{}\" title {}",
+          i == 0 ? "" : ", ", i, PointOf(all[i].title), DashOf(all[i].title), ColorOf(all[i].title),
+          GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("layer errors by depth: {}", group)),
         "Geometric mean over a block's linear layers, on the calibration's inputs; of several "
@@ -332,46 +339,82 @@ class Plots {
     return series;
   }
 
+  // What a row's cells took.
+  struct Resources {
+    std::string label;
+    double quantize_seconds = 0;
+    double evaluate_seconds = 0;
+    double peak_bytes = 0;
+  };
+
   void DrawResources(const std::string& model) {
-    std::string data;
-    int rows = 0;
-    for (const std::size_t row : RowsOf(model)) {
-      double evaluate = 0;
-      double quantize = 0;
-      double peak = 0;
+    const std::vector<std::size_t> rows = RowsOf(model);
+    std::set<std::string> calibrations;
+    for (const std::size_t row : rows) calibrations.insert(manifest_.rows[row].calibration);
+    calibrations.erase("");
+    std::vector<Resources> all;
+    for (const std::size_t row : rows) {
+      Resources own;
       for (std::size_t column = 0; column < manifest_.columns.size(); ++column) {
         const ReportCell* cell = cells_.Find(row, column);
         if (cell == nullptr || cell->failed) continue;
-        evaluate += cell->cell.at("seconds").at("evaluate").get<double>();
-        quantize = cell->cell.at("seconds").at("quantize");
-        peak = std::max(peak, cell->cell.at("peak_rss_bytes").get<double>());
+        own.evaluate_seconds += cell->cell.at("seconds").at("evaluate").get<double>();
+        own.quantize_seconds = cell->cell.at("seconds").at("quantize");
+        own.peak_bytes = std::max(own.peak_bytes, cell->cell.at("peak_rss_bytes").get<double>());
       }
-      if (peak == 0) continue;
-      data += fmt::format("{} {} {} {}\n", GnuplotText(RowLabel(manifest_.rows[row])), quantize,
-                          quantize + evaluate, peak / (1024 * 1024));
-      ++rows;
+      if (own.peak_bytes == 0) continue;
+      Row named = manifest_.rows[row];
+      if (calibrations.size() == 1) named.calibration.clear();  // tells none from another
+      own.label = RowLabel(named);
+      all.push_back(std::move(own));
     }
-    if (rows == 0) return;
+    const std::size_t plots = (all.size() + kMostBars - 1) / kMostBars;
+    for (std::size_t plot = 0; plot < plots; ++plot) {
+      const std::size_t first = plot * all.size() / plots;
+      const std::size_t end = (plot + 1) * all.size() / plots;
+      DrawResources(plots == 1
+                        ? Titled(model, "time and memory")
+                        : Titled(model, fmt::format("time and memory, {} of {}", plot + 1, plots)),
+                    std::span(all).subspan(first, end - first));
+    }
+  }
+
+  void DrawResources(const std::string& title, std::span<const Resources> rows) {
+    std::string data;
+    std::size_t longest = 0;
+    for (const Resources& row : rows) {
+      data +=
+          fmt::format("{} {} {} {}\n", GnuplotText(row.label), row.quantize_seconds,
+                      row.quantize_seconds + row.evaluate_seconds, row.peak_bytes / (1024 * 1024));
+      longest = std::max(longest, row.label.size());
+    }
     const auto bar = [](int field, std::string_view labels, std::string_view color,
-                        std::string_view title) {
+                        std::string_view name) {
       return fmt::format(
           "$d using (0.5*${0}):(-$0):(0.5*${0}):(0.38){1} with boxxyerror lc rgb \"{2}\" title "
           "\"{3}\"",
-          field, labels, color, title);
+          field, labels, color, name);
     };
+    // Labels, seconds and MiB beside each other; the heights in pixels are the legend's and the
+    // axis's.
+    const int height = 110 + kBarHeight * static_cast<int>(rows.size());
+    const double left = std::min(0.6, (20 + kCharacter * static_cast<double>(longest)) / kWidth);
+    const double middle = left + 0.57 * (0.98 - left);
     const std::string script = fmt::format(
-        "$d << EOD\n{}EOD\nset style fill solid 0.85 noborder\nset key above\nset grid x\n"
-        "set yrange [{}:1]\nset xrange [0:*]\nset xtics nomirror\nset multiplot layout 1,2\n"
-        "set lmargin at screen 0.44\nset rmargin at screen 0.71\nset xlabel \"seconds\"\n"
+        "$d << EOD\n{}EOD\nset style fill solid 0.85 noborder\nset key above samplen 1\nset grid x\n"
+        "set yrange [{}:1]\nset xrange [0:*]\nset xtics nomirror\nset ytics nomirror scale 0\n"
+        "set multiplot layout 1,2\nset tmargin at screen {}\nset bmargin at screen {}\n"
+        "set lmargin at screen {}\nset rmargin at screen {}\nset xlabel \"seconds\"\n"
         "plot {}, {}\n"
-        "set lmargin at screen 0.73\nset rmargin at screen 0.98\nset xlabel \"MiB\"\n"
+        "set lmargin at screen {}\nset rmargin at screen 0.98\nset xlabel \"MiB\"\n"
         "set format y \"\"\nplot {}\nunset multiplot\n",
-        data, -rows, bar(3, ":ytic(1)", "#9ec5f4", "evaluate"), bar(2, "", "#0550ae", "quantise"),
+        data, -static_cast<int>(rows.size()), 1 - 56.0 / height, 55.0 / height, left, middle - 0.01,
+        bar(3, ":ytic(1)", "#9ec5f4", "evaluate"), bar(2, "", "#0550ae", "quantise"), middle + 0.01,
         bar(4, "", "#8250df", "peak memory"));
-    Add(Titled(model, "time and memory"),
+    Add(title,
         "Seconds of wall time as the cells were computed, and the process's peak resident memory "
         "by then.",
-        script, 110 + kBarHeight * rows);
+        script, height);
   }
 
   const Manifest& manifest_;

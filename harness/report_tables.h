@@ -34,8 +34,14 @@ ReportTables MakeReportTables(const Manifest& manifest, const ReportCells& cells
 // The number of a metric that published values are of (harness/published.h).
 std::string PublishedMetricOf(const nlohmann::ordered_json& metric);
 
-// "5.68", "5.96 to 6.00" where sources differ; with " \u2260" behind where the measured one lies
-// more than 1 % outside. Empty without published values.
+// "5.68", "5.96 to 6.00" where sources differ. Empty without published values.
+std::string PublishedRange(const nlohmann::ordered_json& metric);
+
+// Whether the measured number is within 1 % of none of the published ones; there are some. Sources
+// that disagree say nothing of what lies between them.
+bool DiffersFromPublished(const nlohmann::ordered_json& metric);
+
+// PublishedRange, with " \u2260" behind where the measured one differs.
 std::string PublishedText(const nlohmann::ordered_json& metric);
 
 // "OmniQuant paper (arXiv 2308.13137 v3), Table 1", each once; empty without published values.

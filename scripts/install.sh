@@ -16,7 +16,7 @@ packages=(
 )
 # gnuplot draws the plots of report pages; Slurm and Chromium are for the tests of clusters and pages.
 packages+=(gnuplot-nox)
-test_packages=(libbenchmark-dev python3 slurm-wlm munge chromium)
+test_packages=(libbenchmark-dev python3 slurm-wlm munge chromium poppler-utils)
 bench_packages=(python3-venv)
 
 case "${1-}" in

@@ -260,8 +260,22 @@ TEST_F(ReportGridTest, PublishedValuesStandBesideAndDifferencesAreMarked) {
       Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kMarkdown});
   EXPECT_NE(rows.find("6.29 to 6.43 ≠ |"), std::string::npos) << rows;
   EXPECT_NE(rows.find("OmniQuant paper (arXiv 2308.13137 v3), Table 1"), std::string::npos) << rows;
+  manifest_.rows[1].as_authors = false;
+  EXPECT_EQ(Report(experiment_, manifest_, folder_.path(), {}).find("6.29"), std::string::npos)
+      << "calibrated otherwise than papers mean";
+  manifest_.rows[1].as_authors = true;
   manifest_.columns[0].as_published = false;
   EXPECT_EQ(Report(experiment_, manifest_, folder_.path(), {}).find("6.29"), std::string::npos);
+}
+
+// Sources that disagree say nothing of what lies between them.
+TEST_F(ReportGridTest, ANumberBetweenPublishedOnesDiffers) {
+  nlohmann::ordered_json metric = {{"protocol", "gptq-wikitext2"},
+                                   {"perplexity", 7.5},
+                                   {"published", {{{"value", "6.27"}}, {{"value", "8.81"}}}}};
+  EXPECT_EQ(PublishedText(metric), "6.27 to 8.81 ≠");
+  metric["perplexity"] = 8.74;
+  EXPECT_EQ(PublishedText(metric), "6.27 to 8.81");
 }
 
 TEST_F(ReportGridTest, PublishedWordPerplexitiesAreComparedByWords) {

@@ -59,6 +59,16 @@ def granularity(row):
     return f"group-{size}" if size.isdigit() else size
 
 
+def method(row):
+    """As this project names it, where it has it: GPTQ's own rows are of other variants than papers' usual ones."""
+    own = {"RTN": "rtn", "GPTQ": "gptq", "AWQ": "awq", "FP16": "fp16"}.get(row["method"], row["method"])
+    if row["source(paper/repo)"].startswith("IST-DASLab/gptq"):
+        if own == "gptq" and "--act-order" in row["calibration"] and row["model"].startswith("LLaMA"):
+            return "gptq-act-order"
+        return "rtn-gptq" if own == "rtn" else own
+    return own
+
+
 def table(row):
     """The place in the source: a table, a line, an issue; never where a copy of it was read."""
     named = re.search(r"Tables? (?:[A-Z]\.)?\d+(?:(?:, | and |/|-)\d+)*", row["source(paper/repo)"] + " " + row["where"])
@@ -84,7 +94,7 @@ def main(notes, output):
                 note = "; ".join(filter(None, [note, f"format as printed: {row['bits']} bits, {row['format']}"]))
             writer.writerow({
                 "model": row["model"],
-                "method": row["method"].lower() if row["method"] in ("FP16", "RTN", "GPTQ", "AWQ") else row["method"],
+                "method": method(row),
                 "format": code_format(row),
                 "granularity": granularity(row),
                 "calibration": row["calibration"] if row["calibration"] not in ("-", "none") else "",
