@@ -5,6 +5,8 @@
 #include <cmath>
 #include <map>
 #include <regex>
+#include <set>
+#include <string>
 #include <string_view>
 
 #include "tests/harness/svg_plot.h"
@@ -78,6 +80,16 @@ TEST(DensityPlotTest, IsWellFormedAndEscapesLabels) {
   EXPECT_EQ(FindXmlFault("<svg><g></svg>"), "closes svg");  // the check itself can fail
 }
 
+TEST(DensityPlotTest, NoTwoOfManyRecipesLookAlike) {
+  const std::vector<float> weights = {-0.03F, 0.01F, 0.02F, 0.045F};
+  std::vector<CodePositions> recipes(14, {.label = "one", .values = {0.01}});
+  std::set<std::string> styles;
+  for (const Strip& strip :
+       StripsOf(DrawDensityPlot({.title = "many", .weights = weights, .recipes = recipes})))
+    styles.insert(strip.style);
+  EXPECT_EQ(styles.size(), recipes.size());
+}
+
 TEST(DensityPlotTest, CodesStandWhereTheAxisSays) {
   const std::vector<float> weights = {-0.03F, 0.01F, 0.02F, 0.045F};
   const std::vector<std::vector<double>> codes = {{-0.06, -0.01, 0, 0.0301, 0.05}, {0.12, 0.2}};
@@ -90,7 +102,7 @@ TEST(DensityPlotTest, CodesStandWhereTheAxisSays) {
   EXPECT_LE(axis.count, 12U);
   const std::vector<Strip> strips = StripsOf(svg);
   ASSERT_EQ(strips.size(), 2U);
-  EXPECT_NE(strips[0].color, strips[1].color);
+  EXPECT_NE(strips[0].style, strips[1].style);
   for (std::size_t strip = 0; strip < 2; ++strip) {
     EXPECT_EQ(strips[strip].label, strip == 0 ? "one" : "two");
     ASSERT_EQ(strips[strip].values.size(), codes[strip].size());

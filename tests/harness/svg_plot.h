@@ -35,7 +35,7 @@ struct Axis {
 // What one recipe's strip shows.
 struct Strip {
   std::string label;
-  std::string color;
+  std::string style;           // colour and kind of tick
   std::vector<double> values;  // where the ticks stand, by the axis
 };
 
@@ -44,8 +44,8 @@ inline std::vector<Strip> StripsOf(const std::string& svg) {
   std::vector<Strip> strips;
   for (const std::smatch& found : FindAll(svg,
                                           "<title>([^<]*): [0-9]+ codes</title>\\n.*\\n.*\\n<path "
-                                          "class=\"code c([0-9])\" d=\"([^\"]*)\"")) {
-    Strip strip{.label = found[1], .color = found[2], .values = {}};
+                                          "class=\"code (c[0-9] d[0-9])\" d=\"([^\"]*)\"")) {
+    Strip strip{.label = found[1], .style = found[2], .values = {}};
     const std::string path = found[3];
     for (const std::smatch& tick : FindAll(path, "M([0-9.]+) [0-9.]+v18"))
       strip.values.push_back(axis.ValueAt(std::stod(tick[1])));
