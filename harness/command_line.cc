@@ -16,6 +16,7 @@
 #include <system_error>
 
 #include "base/blas.h"
+#include "base/bus_error.h"
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
@@ -336,6 +337,7 @@ int RunCommandLine(std::vector<std::string> arguments) {
     return app.exit(error) == 0 ? 0 : kExitBadInput;
   }
   CatchInterrupts();
+  ExplainBusErrors(kExitMachine);
   try {
     const int code = action();
     FlushOutput();
