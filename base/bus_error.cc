@@ -13,8 +13,7 @@ volatile std::sig_atomic_t exit_code_of_bus_errors = 0;
 
 constexpr std::string_view kMessage =
     "daq-bench: a file was cut short while it was in use, or its disk failed or is full (bus "
-    "error): "
-    "finished results are kept, run again\n";
+    "error): finished results are kept, run again\n";
 
 }  // namespace
 

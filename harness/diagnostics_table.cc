@@ -32,12 +32,15 @@ void AddDiagnosticsOf(std::span<const PartEntry<Part>> entries, std::vector<Know
   }
 }
 
-std::vector<KnownDiagnostic> KnownDiagnostics() {
-  std::vector<KnownDiagnostic> all;
-  AddDiagnosticsOf(Transforms(), &all);
-  AddDiagnosticsOf(Ranges(), &all);
-  AddDiagnosticsOf(Roundings(), &all);
-  return all;
+const std::vector<KnownDiagnostic>& KnownDiagnostics() {
+  static const std::vector<KnownDiagnostic> known = [] {
+    std::vector<KnownDiagnostic> all;
+    AddDiagnosticsOf(Transforms(), &all);
+    AddDiagnosticsOf(Ranges(), &all);
+    AddDiagnosticsOf(Roundings(), &all);
+    return all;
+  }();
+  return known;
 }
 
 std::string ValueOf(const Diagnostics& found, const std::string& name) {

@@ -234,8 +234,7 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
     if (!MakeParts(arm->recipe).transform->is_identity()) {
       notes.append(
           fmt::format("not drawn: {}: its codes stand for other weights in each column, which its "
-                      "transform scaled "
-                      "by a factor of its own\n",
+                      "transform scaled by a factor of its own\n",
                       arm->description));
       continue;
     }

@@ -220,8 +220,7 @@ class CodeDescent final : public Rounding {
     static constexpr std::array<DiagnosticSpec, 4> specs = {{
         {"code_descent.loss_start", kMean,
          "mean over tokens and outputs of the squared output error, plus damping, at the range's "
-         "or "
-         "the nearest codes"},
+         "or the nearest codes"},
         {"code_descent.loss_end", kMean, "the same at the codes kept"},
         {"code_descent.changes", DiagnosticJoin::kSum, "codes changed, over all passes"},
         {"code_descent.sweeps", kMean, "passes of the row that took most"},
