@@ -186,19 +186,25 @@ bool CellEvaluator::IsReferenceNeeded(std::size_t cell, const WindowRange& range
   });
 }
 
-void CellEvaluator::RemoveReferences(bool all) const {
-  std::set<std::string> references = references_;
-  for (std::size_t cell = 0; all && cell < work_.cells.size(); ++cell) {
-    const Cell& own = work_.cells[cell];
-    if (!own.compared()) continue;
-    const Index windows = work_.WindowsOf(work_.cells[cell]).count();
-    const WindowRange whole{.first = 0, .count = windows};
-    references.insert(own.reference);
-    if (own.stops_against.empty()) continue;
-    for (const WindowRange& step : StopSteps(whole))
-      references.insert(own.reference + SuffixOf(step, windows));
+void CellEvaluator::RemoveReferences() const {
+  for (const std::string& reference : references_) RemoveReference(reference, stage_);
+}
+
+void CellEvaluator::RemoveStates() const {
+  if (!std::filesystem::exists(stage_.work_folder)) return;
+  std::set<std::string> needed;
+  for (const Cell& cell : work_.cells) {
+    if (!store_.IsDone(cell.id)) needed.insert(cell.reference);
   }
-  for (const std::string& reference : references) RemoveReference(reference, stage_);
+  std::vector<std::filesystem::path> found;
+  for (const auto& entry : std::filesystem::directory_iterator(stage_.work_folder)) {
+    // A pass is named by its cell and, where it is over a part of its windows, by which.
+    const std::string name = entry.path().filename();
+    const std::string cell = name.substr(0, name.find('.'));
+    if (entry.is_regular_file() && store_.IsDone(cell) && !needed.contains(cell))
+      found.push_back(entry.path());
+  }
+  for (const std::filesystem::path& file : found) std::filesystem::remove(file);
 }
 
 }  // namespace daq

@@ -35,9 +35,12 @@ class CellEvaluator {
   // Removes the parts of a cell that is written.
   void RemoveParts(std::size_t cell) const { parts_.Remove(work_.cells[cell].id); }
 
-  // Removes the states of full precision that this run kept for comparisons, or, `all`, that any
-  // run of the experiment did.
-  void RemoveReferences(bool all) const;
+  // Removes the states of full precision that this run kept for comparisons.
+  void RemoveReferences() const;
+
+  // Removes the states, saved or kept, that no unfinished cell needs: also those of runs that were
+  // killed just before they did. Only for a run that has the folder alone.
+  void RemoveStates() const;
 
  private:
   bool MayStop(std::size_t cell) const;

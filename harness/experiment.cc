@@ -1,6 +1,7 @@
 #include "harness/experiment.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <map>
@@ -145,6 +146,27 @@ InputError AtPoint(const InputError& error, const YamlDocument& document,
       fmt::format("{} (in the sweep of line {}, at {})", error.what(), sweep.line(), label));
 }
 
+// A name stands for one code book, for tables and derived values tell books apart by their names.
+// Built-in books cannot be others: a config's own must not have their names.
+void CheckCodebookNames(const std::vector<Experiment>& points) {
+  std::map<std::string, const RecipeRequest*> seen;
+  for (const Experiment& point : points) {
+    for (const RecipeRequest& request : point.recipes) {
+      if (request.recipe.full_precision) continue;
+      const Codebook& book = request.recipe.format.codebook;
+      if (IsBuiltIn(book)) continue;
+      const auto [first, is_new] = seen.emplace(book.name, &request);
+      const Codebook& named = first->second->recipe.format.codebook;
+      if (is_new || named == book) continue;
+      throw InputError(
+          request.where, "recipes.format.codebook",
+          fmt::format("another name than \"{}\", which line {} gives to [{}]", book.name,
+                      first->second->where.line, fmt::join(named.values, ", ")),
+          fmt::format("[{}]", fmt::join(book.values, ", ")));
+    }
+  }
+}
+
 }  // namespace
 
 ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::path& path) {
@@ -161,6 +183,7 @@ ExperimentFile ParseExperiment(std::string_view text, const std::filesystem::pat
     }
     file.points.back().sweep_point = sweep.Label(i);
   }
+  CheckCodebookNames(file.points);
   if (const std::optional<YamlValue> budget = YamlValue(document).Child("memory_budget")) {
     file.memory_budget_bytes = budget->Bytes();
   }

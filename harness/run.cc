@@ -259,8 +259,9 @@ class Runner {
 
   // What served cells that are written: also what a run that was killed just then left behind.
   void RemoveLeftovers() {
-    evaluator_->RemoveReferences(share_.whole);
+    evaluator_->RemoveReferences();
     if (!share_.whole) return;
+    evaluator_->RemoveStates();
     std::set<const Arm*> unfinished;
     for (std::size_t cell = 0; cell < work_.cells.size(); ++cell) {
       if (store_.IsDone(work_.cells[cell].id))

@@ -196,7 +196,7 @@ class Scripts {
   // limit (USR1) it stops cleanly and the task is queued again; cancelled or requeued by others
   // (TERM), it only stops. Exit code 0 wherever others may go on, also after cells that failed (1),
   // which are recorded. An array's last task has the array's own number as its job's, so both are
-  // named.
+  // named. Queueing again ends what runs of the job, by TERM: not before scontrol has its answer.
   static std::string Body(std::string_view command, std::string_view then = "") {
     return fmt::format(
         "requeue=\n"
@@ -215,6 +215,7 @@ class Scripts {
         "if [[ $code -eq 130 && -n $stopping ]]; then\n"
         "  if [[ -n $requeue ]]; then\n"
         "    echo \"stopped before the time limit; queueing again\"\n"
+        "    trap '' TERM\n"
         "    scontrol requeue "
         "\"${{SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}}${{SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}}"
         "\" || exit\n"

@@ -414,6 +414,18 @@ TEST(ExperimentErrorTest, TheSameQuantiserTwice) {
             "no exception");
 }
 
+TEST(ExperimentErrorTest, OneNameForTwoCodebooks) {
+  const auto with = [](const std::string& values) {
+    return RecipeError("{method: rtn, format: {codebook: {name: b, values: [-1, 0, 1]}}}\n" +
+                       ("  - {method: mse, format: {codebook: {name: b, values: " + values) +
+                       "}}}");
+  };
+  EXPECT_EQ(with("[-1, 0, 1]"), "no exception");
+  EXPECT_EQ(with("[-2, 0.5, 1]"),
+            "x.yaml:6: recipes.format.codebook: expected another name than \"b\", which line 5 "
+            "gives to [-1, 0, 1], found [-2, 0.5, 1]");
+}
+
 TEST(ExperimentErrorTest, AuthorsOfARecipeWithoutMethod) {
   const std::string config =
       "model: m\ncalibration: authors\nevaluate: [gptq-c4]\nrecipes:\n  - fp16\n"

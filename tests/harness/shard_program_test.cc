@@ -44,9 +44,17 @@ recipes:
 
   // Whether nothing but finished cells is left.
   void ExpectNoLeftovers() const {
-    EXPECT_TRUE(fs::is_empty(folder_.path() / "results/test/work"));
-    const fs::path parts = folder_.path() / "results/test/parts";
-    EXPECT_TRUE(!fs::exists(parts) || fs::is_empty(parts));
+    for (const char* folder : {"work", "parts"})
+      EXPECT_EQ(FilesIn(folder), std::vector<std::string>()) << folder;
+  }
+
+  std::vector<std::string> FilesIn(const std::string& folder) const {
+    std::vector<std::string> files;
+    const fs::path path = folder_.path() / "results/test" / folder;
+    if (!fs::exists(path)) return files;
+    for (const auto& entry : fs::recursive_directory_iterator(path))
+      files.push_back(fs::relative(entry.path(), path));
+    return files;
   }
 };
 
@@ -149,6 +157,20 @@ TEST_F(ShardProgramTest, KilledShardsGoOnAndARunOfEverythingTakesTheirParts) {
   EXPECT_EQ(rest.output, expected);
   EXPECT_EQ(Metrics(), Metrics("undisturbed"));
   ExpectNoLeftovers();
+}
+
+// As shards leave them that are killed when a cell is written and its states are not yet removed,
+// or when full precision's are kept and their own copy is not yet removed.
+TEST_F(ShardProgramTest, ARunOfEverythingRemovesStatesThatNoCellNeeds) {
+  const fs::path work = folder_.path() / "results/test/work";
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  for (const auto& [cell, content] : Cells()) {
+    for (const char* name : {".states", ".0-3.states", ".reference", ".1-2.reference"})
+      WriteFileAtomically(work / (fs::path(cell).stem().string() + name), "states");
+  }
+  WriteFileAtomically(work / "0123456789ab.states", "of a cell of another config");
+  ASSERT_EQ(Run({config()}).exit_code, 0);
+  EXPECT_EQ(FilesIn("work"), std::vector<std::string>{"0123456789ab.states"});
 }
 
 TEST_F(ShardProgramTest, AWholeRunAndShardsKeepEachOtherAway) {

@@ -3,6 +3,7 @@
 Needs root and the Debian packages slurm-wlm and munge. Nothing of it outlives stop().
 """
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -95,6 +96,16 @@ PartitionName=all Nodes=n[1-2] Default=YES MaxTime=INFINITE State=UP
                 self._end(int(file.read_text()))
         if self.own_munge:
             self._end(int((self.folder / "munged.pid").read_text()))
+
+    @contextlib.contextmanager
+    def first_in_path(self, folder: pathlib.Path):
+        """Programs in `folder` go before all others of their names, also for jobs submitted meanwhile."""
+        path = self.environment["PATH"]
+        self.environment["PATH"] = f"{folder}:{path}"
+        try:
+            yield
+        finally:
+            self.environment["PATH"] = path
 
     def output(self, *command: str) -> str:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, check=True).stdout
