@@ -14,7 +14,7 @@ namespace daq {
 
 // Bumped whenever a change of the code changes the bits of a result, so that old cells are not
 // mistaken for new ones.
-inline constexpr int kNumericsVersion = 6;
+inline constexpr int kNumericsVersion = 7;
 
 // How the predictions of a model differ from full precision's, over all scored tokens
 // (docs/metrics.md). KL(full precision || model) is in nats.

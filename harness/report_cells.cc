@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <set>
 
 #include "base/bootstrap.h"
 #include "base/error.h"
@@ -201,18 +202,27 @@ class ReportCells::Comparison {
     Set(&metric, "loss_vs_fp", loss.value, interval);
   }
 
-  static bool IsBaseline(const Entry& entry) {
-    return daq::IsBaseline(entry.cell->cell.at("method"));
-  }
+  static std::string MethodOf(const Entry& entry) { return entry.cell->cell.at("method"); }
+  static bool IsBaseline(const Entry& entry) { return daq::IsBaseline(MethodOf(entry)); }
 
-  // The baselines in the entry's code book and granularity.
+  // The baselines in the entry's code book and granularity. Of a method that is there with the
+  // entry's own calibration, no other: the best of many calibrations is no measure for one.
   std::vector<const Entry*> BaselinesOf(const Entry& entry) const {
     std::vector<const Entry*> baselines;
+    std::set<std::string> methods_on_its_own;
     for (const Entry& other : entries_) {
-      if (IsBaseline(other) && FormatGroup(*entry.row) == FormatGroup(*other.row))
-        baselines.push_back(&other);
+      if (!IsBaseline(other) || FormatGroup(*entry.row) != FormatGroup(*other.row)) continue;
+      baselines.push_back(&other);
+      if (IsCalibratedAs(entry, other)) methods_on_its_own.insert(MethodOf(other));
     }
+    std::erase_if(baselines, [&](const Entry* other) {
+      return methods_on_its_own.contains(MethodOf(*other)) && !IsCalibratedAs(entry, *other);
+    });
     return baselines;
+  }
+
+  static bool IsCalibratedAs(const Entry& entry, const Entry& other) {
+    return entry.row->calibration == other.row->calibration;
   }
 
   // 1 - loss / the baseline's loss; NaN where a baseline loses nothing, which leaves nothing to

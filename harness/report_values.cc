@@ -29,7 +29,7 @@ constexpr std::array<ReportValue, 12> kValues = {{
      .title = "loss reduction",
      .meaning =
          "loss reduction = 1 - loss / loss of the best of rtn, gptq and awq in the same code "
-         "book and granularity",
+         "book and granularity, on the same calibration where it is there",
      .pattern = "{:.1f}",
      .factor = 100,
      .unit = " %",

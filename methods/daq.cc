@@ -255,8 +255,9 @@ Footprint DaqMemory(const DaqOptions& options, const LayerSize& size, int thread
   if (!options.searches) return {};
   const double rank = size.rank(size.group_length);
   const auto inputs = static_cast<double>(size.in_features);
-  // Kept: the factors. Besides: what they are made from, or each thread's prefix sums of a search.
-  const double making = 3 * inputs * rank;
+  // Kept: the factors. Besides: what they are made from, rows rotated by eigenvectors or a Gram
+  // matrix, or each thread's prefix sums of a search.
+  const double making = 2 * inputs * rank + (size.tokens < size.group_length ? 2 * rank * rank : 0);
   const double searched = SearchRank(options, size);
   const double leading = options.search_rows == 0 ? 0 : inputs * searched;
   const double sums = leading + threads * static_cast<double>(size.group_length) * searched;

@@ -119,7 +119,7 @@ void OutputLoss::Prepare(std::span<const float> weights, const InputFactor& fact
 template <typename Number>
 void OutputLoss::Sums<Number>::Resize(Index blocks, Index rows) {
   if (prefix.rows() < rows) prefix.resize(rows, kBlock);
-  for (Rows* sums : {&target, &codes, &error}) sums->resize(blocks, kBlock);
+  for (Rows* sums : {&target, &codes}) sums->resize(blocks, kBlock);
 }
 
 void OutputLoss::SumColumns() {
@@ -267,55 +267,84 @@ double OutputLoss::TermsAt(const GridPoint& point, const Ends& ends) const {
 
 void OutputLoss::MoveTo(const GridPoint& point) {
   DAQ_CHECK(IsStorable(point, book_), "a grid that can be stored");
-  constexpr double kInfinity = std::numeric_limits<double>::infinity();
-  FindThresholds(point);
-  // A step that few weights follow changes the sums of codes, which rounds them once more; all else
-  // is computed from them. Thousands of such steps are far below what decides a search.
-  bool by_changes = false;
-  if (has_point_) {
-    by_changes = IsFew(FindEnds());
-    std::copy_n(probe_ends_.begin(), end_count_, ends_.begin());
+  const std::size_t moved = has_point_ ? CountMoved(point) : end_count_;
+  if (moved > 0) SumCodes(point, has_point_ && IsFew(moved));
+  // Where no weight changes its code the products change by a formula, whose roundings are of the
+  // size of the losses it begins with: once those are left behind they are computed anew.
+  if (moved > 0 || WithSameCodes(point) < largest_loss_ / 2) {
+    SumProducts(point);
   } else {
-    weights_.CountUpTo(std::span(thresholds_).first(end_count_),
-                       std::span(ends_).first(end_count_));
+    MoveProducts(point);
   }
   has_point_ = true;
   point_ = point;
+  FindSafeInterval();
+  loss_ = output_loss_;
+  if (has_terms_) loss_ += TermsAt(point, ends_);
+}
+
+std::size_t OutputLoss::CountMoved(const GridPoint& point) {
+  if (IsSafe(point)) return 0;
+  FindThresholds(point);
+  return FindEnds();
+}
+
+// A step that few weights follow changes the sums, which rounds them once more: thousands of such
+// steps are far below what decides a search.
+void OutputLoss::SumCodes(const GridPoint& point, bool by_changes) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  if (has_point_) {
+    std::copy_n(probe_ends_.begin(), end_count_, ends_.begin());
+  } else {
+    FindThresholds(point);
+    weights_.CountUpTo(std::span(thresholds_).first(end_count_),
+                       std::span(ends_).first(end_count_));
+  }
   for (std::size_t k = 0; k < end_count_; ++k) {
     const Index end = ends_[k];
     weight_before_[k] = end == 0 ? -kInfinity : weights_.values()[end - 1];
     weight_behind_[k] = weights_.values()[end];
   }
-  FindSafeInterval();
   const double highest = by_changes ? 0 : CollectCodes(ends_);
-  const double offset = point.scale * point.zero_point;
-  output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = 0;
   for (Index block = 0; block < blocks_; ++block) {
     const double* ones = Prefix(sums_, block, count_);
-    const double* target = sums_.target.row(block).data();
     double* codes = sums_.codes.row(block).data();
-    double* error = sums_.error.row(block).data();
     Block<double> sum;
     for (std::size_t i = 0; i < kBlockLanes<double>; ++i)
       sum[i] = by_changes ? Lanes(LanesAt(codes, i)) : highest * LanesAt(ones, i);
     AddRows<double>(
         by_changes ? changes_ : codes_, [&](Index end) { return Prefix(sums_, block, end); }, &sum);
-    for (std::size_t i = 0; i < kBlockLanes<double>; ++i) {
-      LanesAt(codes, i) = sum[i];
-      LanesAt(error, i) = point.scale * sum[i] - offset * LanesAt(ones, i) - LanesAt(target, i);
-    }
+    for (std::size_t i = 0; i < kBlockLanes<double>; ++i) LanesAt(codes, i) = sum[i];
+  }
+  if (has_coarse_) coarse_.codes = sums_.codes.cast<float>();
+}
+
+void OutputLoss::SumProducts(const GridPoint& point) {
+  const double offset = point.scale * point.zero_point;
+  output_loss_ = error_codes_ = error_ones_ = codes_codes_ = codes_ones_ = 0;
+  for (Index block = 0; block < blocks_; ++block) {
+    const double* ones = Prefix(sums_, block, count_);
+    const double* target = sums_.target.row(block).data();
+    const double* codes = sums_.codes.row(block).data();
+    Block<double> error;
+    for (std::size_t i = 0; i < kBlockLanes<double>; ++i)
+      error[i] = point.scale * LanesAt(codes, i) - offset * LanesAt(ones, i) - LanesAt(target, i);
     output_loss_ += Product(error, error);
     error_codes_ += Product(error, codes);
     error_ones_ += Product(error, ones);
     codes_codes_ += Product(codes, codes);
     codes_ones_ += Product(codes, ones);
   }
-  if (has_coarse_) {
-    coarse_.codes = sums_.codes.cast<float>();
-    coarse_.error = sums_.error.cast<float>();
-  }
-  loss_ = output_loss_;
-  if (has_terms_) loss_ += TermsAt(point, ends_);
+  largest_loss_ = output_loss_;
+}
+
+void OutputLoss::MoveProducts(const GridPoint& point) {
+  output_loss_ = WithSameCodes(point);
+  largest_loss_ = std::max(largest_loss_, output_loss_);
+  const double a = point.scale - point_.scale;
+  const double b = point.scale * point.zero_point - point_.scale * point_.zero_point;
+  error_codes_ += a * codes_codes_ - b * codes_ones_;
+  error_ones_ += a * codes_ones_ - b * ones_ones_;
 }
 
 // An end stays while weight_before_ <= (mid - z) s < weight_behind_. Solved for s and for z, with a
@@ -368,16 +397,13 @@ bool OutputLoss::IsSafe(const GridPoint& point) const {
 
 double OutputLoss::At(const GridPoint& point, double bound) {
   if (!IsStorable(point, book_)) return std::numeric_limits<double>::infinity();
-  std::size_t moved = 0;
-  if (!IsSafe(point)) {
-    FindThresholds(point);
-    moved = FindEnds();
-  }
+  const std::size_t moved = CountMoved(point);
   const double start = has_terms_ ? TermsAt(point, moved == 0 ? ends_ : probe_ends_) : 0;
   if (moved == 0) return start + WithSameCodes(point);
-  const double highest = IsFew(moved) ? 0 : CollectCodes(probe_ends_);
+  const bool few = IsFew(moved);
+  const double highest = few ? 0 : CollectCodes(probe_ends_);
   const auto loss = [&](const auto& sums, double most) {
-    return IsFew(moved) ? FromChanges(sums, point, most) : FromCodes(sums, point, highest, most);
+    return FromTerms(sums, few ? changes_ : codes_, few, point, highest, most);
   };
   if (has_coarse_) {
     const double most = CoarseBound(point, bound - start);
@@ -388,43 +414,22 @@ double OutputLoss::At(const GridPoint& point, double bound) {
 }
 
 template <typename Number>
-double OutputLoss::FromCodes(const Sums<Number>& sums, const GridPoint& point, double highest,
-                             double bound) const {
+double OutputLoss::FromTerms(const Sums<Number>& sums, const Terms& terms, bool are_changes,
+                             const GridPoint& point, double highest, double bound) const {
   const auto scale = static_cast<Number>(point.scale);
   const auto offset = static_cast<Number>(point.scale * (highest - point.zero_point));
   double loss = 0;
   for (Index block = 0; block < blocks_ && loss <= bound; ++block) {
-    Block<Number> sum{};
-    AddRows<Number>(
-        codes_, [&](Index end) { return Prefix(sums, block, end); }, &sum);
+    // Row 0 is all zeros.
+    const Number* codes = are_changes ? sums.codes.row(block).data() : Prefix(sums, block, 0);
     const Number* ones = Prefix(sums, block, count_);
     const Number* target = sums.target.row(block).data();
+    Block<Number> sum;
+    for (std::size_t i = 0; i < kBlockLanes<Number>; ++i) sum[i] = LanesAt(codes, i);
+    AddRows<Number>(
+        terms, [&](Index end) { return Prefix(sums, block, end); }, &sum);
     for (std::size_t i = 0; i < kBlockLanes<Number>; ++i)
       sum[i] = scale * sum[i] + (offset * LanesAt(ones, i) - LanesAt(target, i));
-    loss += Product<Number>(sum, sum);
-  }
-  return loss;
-}
-
-template <typename Number>
-double OutputLoss::FromChanges(const Sums<Number>& sums, const GridPoint& point,
-                               double bound) const {
-  const auto scale = static_cast<Number>(point.scale);
-  const auto scale_step = static_cast<Number>(point.scale - point_.scale);
-  const auto offset_step =
-      static_cast<Number>(point.scale * point.zero_point - point_.scale * point_.zero_point);
-  double loss = 0;
-  for (Index block = 0; block < blocks_ && loss <= bound; ++block) {
-    Block<Number> sum{};
-    AddRows<Number>(
-        changes_, [&](Index end) { return Prefix(sums, block, end); }, &sum);
-    const Number* ones = Prefix(sums, block, count_);
-    const Number* codes = sums.codes.row(block).data();
-    const Number* error = sums.error.row(block).data();
-    for (std::size_t i = 0; i < kBlockLanes<Number>; ++i) {
-      sum[i] = scale * sum[i] + (scale_step * LanesAt(codes, i) - offset_step * LanesAt(ones, i)) +
-               LanesAt(error, i);
-    }
     loss += Product<Number>(sum, sum);
   }
   return loss;
@@ -433,14 +438,14 @@ double OutputLoss::FromChanges(const Sums<Number>& sums, const GridPoint& point,
 // An output adds up parts: rows of the sums, of the current point and of the target, each times a
 // factor. A part is rounded when it becomes float, when it is multiplied and with each addition on
 // its way, fewer than `roundings` times. Over all rows, parts that sum up columns are together at
-// most `parts` times as long as the columns one by one, so rounding moves the outputs by at most
-// `error`. Their squares and the sum of these add some more roundings of what they come to.
+// most `parts` times as long as the columns one by one: changes, two rows each, at most twice the
+// book's width, and the current codes, its width and its last value. So rounding moves the outputs
+// by at most `error`. Their squares and the sum of these add some more roundings of what they come
+// to.
 double OutputLoss::CoarseBound(const GridPoint& point, double bound) const {
   const double roundings = static_cast<double>(padded_end_count_ / 4) + 12;
-  const double width = 3 * (values_.back() - values_.front()) + 2 * std::abs(values_.back());
-  const double parts = (point.scale + point_.scale) * width +
-                       std::abs(point.scale * point.zero_point) +
-                       2 * std::abs(point_.scale * point_.zero_point);
+  const double width = 3 * (values_.back() - values_.front()) + std::abs(values_.back());
+  const double parts = point.scale * width + std::abs(point.scale * point.zero_point);
   const double error = kFloatRounding * roundings * (parts * length_ + target_length_);
   const double root = std::sqrt(std::max(bound, 0.0)) + error;
   return (1 + 32 * kFloatRounding) * root * root;

@@ -83,7 +83,6 @@ class OutputLoss {
     Rows prefix;  // [blocks * (count + 1), kBlock]: row e of a block sums R's first e columns
     Rows target;  // R w, [blocks, kBlock]
     Rows codes;   // R q with q the code values at the current point, likewise
-    Rows error;   // R (w' - w) there
 
     void Resize(Index blocks, Index rows);
   };
@@ -104,6 +103,13 @@ class OutputLoss {
   // into changes_, too.
   std::size_t FindEnds();
   void CollectChanges(std::size_t moved);
+  // How many ends move from the current point to `point`: 0, or as FindEnds.
+  std::size_t CountMoved(const GridPoint& point);
+  // The parts of MoveTo: the sums of codes, from changes_ or, not by_changes, from all ends; the
+  // products of these, anew or, where no end moves, from those of the current point.
+  void SumCodes(const GridPoint& point, bool by_changes);
+  void SumProducts(const GridPoint& point);
+  void MoveProducts(const GridPoint& point);
   // True if the changes make fewer terms than the codes: each reads two rows.
   bool IsFew(std::size_t moved) const { return 2 * moved < end_count_; }
   // Fills codes_: how much lower than the highest that is used all weights' code values are.
@@ -119,11 +125,9 @@ class OutputLoss {
   // The same from codes_ and the highest value, or from changes_ since the current point; or any
   // number > bound where it is greater than bound.
   template <typename Number>
-  double FromCodes(const Sums<Number>& sums, const GridPoint& point, double highest,
-                   double bound) const;
-  template <typename Number>
-  double FromChanges(const Sums<Number>& sums, const GridPoint& point, double bound) const;
-  // If these find more than this in float, the loss is > bound.
+  double FromTerms(const Sums<Number>& sums, const Terms& terms, bool are_changes,
+                   const GridPoint& point, double highest, double bound) const;
+  // If that finds more than this in float, the loss is > bound.
   double CoarseBound(const GridPoint& point, double bound) const;
 
   Codebook book_;
@@ -153,7 +157,8 @@ class OutputLoss {
   GridPoint point_;
   bool has_point_ = false;
   double loss_ = 0;
-  double output_loss_ = 0;  // loss_ without the WeightTerms
+  double output_loss_ = 0;   // loss_ without the WeightTerms
+  double largest_loss_ = 0;  // output_loss_ since the products were last computed anew
   Ends ends_{};
   // The weights before and behind each end: it stays as it is while its threshold is >= the one and
   // < the other.

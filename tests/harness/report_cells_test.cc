@@ -57,6 +57,22 @@ TEST_F(ReportCellsTest, ReductionIsAgainstTheBestBaselineOfTheFormat) {
   EXPECT_GT(metric.at("loss_reduction_high"), expected);
 }
 
+TEST_F(ReportCellsTest, ReductionIsAgainstBaselinesOfTheSameCalibrationWhereTheyAreThere) {
+  Add("fp16", "f16", kFp);
+  Add("rtn", "nf3", Worse(0.10));
+  Add("gptq", "nf3", Worse(0.08), "ids 1x64");
+  Add("gptq", "nf3", Worse(0.04), "ids 2x64");
+  const std::size_t one = Add("daq", "nf3-asym", Worse(0.03), "ids 1x64");
+  const std::size_t two = Add("daq", "nf3-asym", Worse(0.03), "ids 2x64");
+  const std::size_t four = Add("daq", "nf3-asym", Worse(0.03), "ids 4x64");
+  EXPECT_EQ(Metric(one).at("best_baseline"), "gptq nf3 channel ids 1x64");
+  EXPECT_EQ(Metric(two).at("best_baseline"), "gptq nf3 channel ids 2x64");
+  EXPECT_EQ(Metric(four).at("best_baseline"), "gptq nf3 channel ids 2x64") << "the best of all";
+  // A method that is there on another calibration alone counts beside those that are on this one.
+  Add("awq", "nf3", Worse(0.05), "ids 4x64");
+  EXPECT_EQ(Metric(one).at("best_baseline"), "awq nf3 channel ids 4x64");
+}
+
 // Every window loses in proportion: the reduction is the same on every draw.
 TEST_F(ReportCellsTest, ReductionOfParallelLossesIsCertain) {
   Add("fp16", "f16", kFp);
