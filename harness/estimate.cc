@@ -68,7 +68,7 @@ Work BlocksWork(const ModelConfig& config, Index blocks, Index windows, Index wi
          (ReadWork(config) + BlockWork(config, windows, window_tokens));
 }
 
-Work ReadWork(const ModelConfig& config) { return Nanoseconds(6 * BlockWeightCount(config)); }
+Work ReadWork(const ModelConfig& config) { return Nanoseconds(2 * BlockWeightCount(config)); }
 
 MemoryEstimate EvaluationMemory(const ModelConfig& config, Index windows, Index window_tokens,
                                 int threads, bool compared) {

@@ -234,7 +234,7 @@ Diagnostics DaqDiagnostics(std::span<const DaqGroup> groups) {
 }
 
 // Prefix sums, 8 bytes each, that a core's share of the cache holds.
-constexpr double kNumbersInCache = 1e6;
+constexpr double kNumbersInCache = 0.7e6;
 
 // Rows of the factor that a search sums up.
 double SearchRank(const DaqOptions& options, const LayerSize& size) {
@@ -244,10 +244,10 @@ double SearchRank(const DaqOptions& options, const LayerSize& size) {
 
 Work DaqCost(const DaqOptions& options, const LayerSize& size) {
   if (!options.searches) return {};
-  const double looks = 12.5e3 * static_cast<double>(size.codes);
-  // Prefix sums of the inputs, of which each is a number read and one written.
+  const double looks = 7.3e3 * static_cast<double>(size.codes);
+  // Prefix sums of the inputs, of which each is a number read and one written, and read again.
   const double numbers = static_cast<double>(size.group_length) * SearchRank(options, size);
-  const double beyond_cache = 16 * std::max(0.0, numbers - kNumbersInCache);
+  const double beyond_cache = 24 * std::max(0.0, numbers - kNumbersInCache);
   return size.groups() * (Nanoseconds(looks + 0.37 * numbers) + Bytes(beyond_cache));
 }
 
