@@ -55,7 +55,7 @@ TEST_F(SlurmProgramTest, ScriptsNameEverythingWholly) {
 #SBATCH --job-name='daq-my 50%j study-quantize'
 #SBATCH --array=1,2
 #SBATCH --cpus-per-task=1
-#SBATCH --mem=568M
+#SBATCH --mem=558M
 #SBATCH --time=00:11:00
 #SBATCH --requeue
 #SBATCH --signal=B:USR1@120
@@ -79,6 +79,7 @@ done
 if [[ $code -eq 130 && -n $stopping ]]; then
   if [[ -n $requeue ]]; then
     echo "stopped before the time limit; queueing again"
+    trap '' TERM
     scontrol requeue "${SLURM_ARRAY_JOB_ID:-$SLURM_JOB_ID}${SLURM_ARRAY_TASK_ID:+_$SLURM_ARRAY_TASK_ID}" || exit
   fi
   exit 0
