@@ -190,18 +190,14 @@ void CellEvaluator::RemoveReferences() const {
   for (const std::string& reference : references_) RemoveReference(reference, stage_);
 }
 
-void CellEvaluator::RemoveStates() const {
+void CellEvaluator::RemoveStates(const std::set<std::string>& compared) const {
   if (!std::filesystem::exists(stage_.work_folder)) return;
-  std::set<std::string> needed;
-  for (const Cell& cell : work_.cells) {
-    if (!store_.IsDone(cell.id)) needed.insert(cell.reference);
-  }
   std::vector<std::filesystem::path> found;
   for (const auto& entry : std::filesystem::directory_iterator(stage_.work_folder)) {
     // A pass is named by its cell and, where it is over a part of its windows, by which.
     const std::string name = entry.path().filename();
     const std::string cell = name.substr(0, name.find('.'));
-    if (entry.is_regular_file() && store_.IsDone(cell) && !needed.contains(cell))
+    if (entry.is_regular_file() && !compared.contains(cell) && store_.IsDone(cell))
       found.push_back(entry.path());
   }
   for (const std::filesystem::path& file : found) std::filesystem::remove(file);

@@ -38,9 +38,10 @@ class CellEvaluator {
   // Removes the states of full precision that this run kept for comparisons.
   void RemoveReferences() const;
 
-  // Removes the states, saved or kept, that no unfinished cell needs: also those of runs that were
-  // killed just before they did. Only for a run that has the folder alone.
-  void RemoveStates() const;
+  // Removes the states of finished cells, saved or kept, but for those of the cells `compared`,
+  // which unfinished ones are compared with: also those of runs that were killed just before they
+  // did. Only for a run that has the folder alone.
+  void RemoveStates(const std::set<std::string>& compared) const;
 
  private:
   bool MayStop(std::size_t cell) const;

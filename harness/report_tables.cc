@@ -89,8 +89,7 @@ std::vector<Number> Numbers(const std::string& against) {
        "of the paired bootstrap].\n"},
       {"loss reduction", ReductionText, "loss_reduction",
        "loss reduction = 1 - loss / loss of the best of rtn, gptq and awq in the same code book "
-       "and "
-       "granularity,\non the same calibration where it is there [95 % interval].\n"},
+       "and granularity,\non the same calibration where it is there [95 % interval].\n"},
       {"KL", DivergenceText, "kl_mean",
        "KL = mean over tokens of KL(full precision || quantised), in nats.\n"},
       {"top-1", AgreementText, "top1_agreement",

@@ -261,14 +261,17 @@ class Runner {
   void RemoveLeftovers() {
     evaluator_->RemoveReferences();
     if (!share_.whole) return;
-    evaluator_->RemoveStates();
     std::set<const Arm*> unfinished;
+    std::set<std::string> compared;
     for (std::size_t cell = 0; cell < work_.cells.size(); ++cell) {
-      if (store_.IsDone(work_.cells[cell].id))
+      if (store_.IsDone(work_.cells[cell].id)) {
         evaluator_->RemoveParts(cell);
-      else
+      } else {
         unfinished.insert(&ArmOf(cell));
+        compared.insert(work_.cells[cell].reference);
+      }
     }
+    evaluator_->RemoveStates(compared);
     for (const Arm& arm : work_.arms) {
       if (!unfinished.contains(&arm)) RemoveQuantized(arm);
     }
