@@ -61,7 +61,7 @@ constexpr ConfigKey kKeys[] = {
     {"recipes.format.codebook.values", false, "its values in code units, 2 to 256 of them, increasing"},
     {"recipes.format.group", true, "weights along in_features that share a scale, or the whole channel"},
     {"recipes.format.symmetric", true, "whether every zero_point is 0, so that none is stored"},
-    {"recipes.propagate", true, "which inputs a block is calibrated on: those of the full-precision model, those behind the blocks quantised so far, or also behind the layers of the block quantised so far"},
+    {"recipes.propagate", true, "which inputs a block is calibrated on: those of the full-precision model, those behind the blocks quantised so far, or also behind the layers of the block quantised so far (GPTQ's --true-sequential)"},
     {"recipes.calibration", true, "the calibration of this recipe, in place of the one for all"},
     {"recipes.calibration.protocol", true, "how the text becomes windows: an id of docs/protocols.md"},
     {"recipes.calibration.file", true, "the text or ids, relative to the config's folder"},

@@ -33,12 +33,21 @@ std::string ExplainPart(std::string_view title, std::span<const PartEntry<Part>>
   DAQ_CHECK(entry != nullptr, "a recipe's parts are registered");
   std::string text =
       WrappedText(Heading(title), fmt::format("{}: {}", entry->name, entry->summary));
+  std::vector<std::string_view> idle;
   for (const SettingSpec& spec : entry->settings()) {
+    if (UnmetCondition(spec, entry->settings(), choice.settings) != nullptr) {
+      idle.push_back(spec.name);
+      continue;
+    }
     const SettingValue& value = choice.settings.at(std::string(spec.name));
     text.append(
         WrappedText(Heading("") + "- ",
                     fmt::format("{} = {} ({}): {}. Source: {}", spec.name, ToString(value),
                                 ChosenBy(spec, value, of_preset), spec.meaning, spec.source)));
+  }
+  if (!idle.empty()) {
+    text.append(WrappedText(Heading("") + "- ",
+                            fmt::format("of no effect here: {}", fmt::join(idle, ", "))));
   }
   return text;
 }

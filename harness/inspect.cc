@@ -15,6 +15,7 @@
 #include "harness/cell_store.h"
 #include "harness/density_plot.h"
 #include "harness/diagnostics_table.h"
+#include "harness/folder_lock.h"
 #include "harness/manifest.h"
 #include "harness/nearest_name.h"
 #include "harness/report_json.h"
@@ -76,7 +77,8 @@ struct Average {
                                            &LayerReport::output_error_vs_rtn,
                                            &LayerReport::held_out_error_vs_rtn};
   double count = 0;
-  LayerReport sum;  // its diagnostics are means already
+  LayerReport sum;  // its diagnostics and what kOptional names are means already
+  std::array<double, kOptional.size()> optional_counts{};
   std::map<std::string, double> diagnostic_counts;
 
   void Add(const LayerReport& report) {
@@ -88,30 +90,33 @@ struct Average {
     sum.dense_width += report.dense_width;
     sum.range_center += report.range_center;
     sum.range_width += report.range_width;
-    for (const auto member : kOptional) {
-      if (report.*member) sum.*member = (sum.*member).value_or(0) + *(report.*member);
+    for (std::size_t i = 0; i < kOptional.size(); ++i) {
+      if (const std::optional<double>& value = report.*kOptional[i]) {
+        if (!(sum.*kOptional[i])) sum.*kOptional[i] = 0;
+        AddToMean(*value, &*(sum.*kOptional[i]), &optional_counts[i]);
+      }
     }
-    for (const auto& [name, value] : report.diagnostics) {
-      double& mean = sum.diagnostics[name];
-      mean += (value - mean) / ++diagnostic_counts[name];
-    }
+    for (const auto& [name, value] : report.diagnostics)
+      AddToMean(value, &sum.diagnostics[name], &diagnostic_counts[name]);
   }
 
   std::vector<std::string> Cells() const {
     const auto mean = [&](double value) { return Number(value / count); };
-    const auto optional_mean = [&](const std::optional<double>& value) {
-      return value ? Number(*value / count) : std::string();
-    };
     return {mean(sum.weight_mse),
-            optional_mean(sum.output_relative_error),
-            optional_mean(sum.output_error_vs_rtn),
-            optional_mean(sum.held_out_error_vs_rtn),
+            Number(sum.output_relative_error),
+            Number(sum.output_error_vs_rtn),
+            Number(sum.held_out_error_vs_rtn),
             fmt::format("{:.2f}", 100 * sum.clipped_share / count),
             fmt::format("{:.3f}", sum.code_entropy_bits / count),
             mean(sum.dense_center),
             mean(sum.dense_width),
             mean(sum.range_center),
             mean(sum.range_width)};
+  }
+
+ private:
+  static void AddToMean(double value, double* mean, double* count) {
+    *mean += (value - *mean) / ++*count;
   }
 };
 
@@ -146,13 +151,13 @@ std::vector<double> CodesOf(const QuantizedMatrix& matrix, Index row) {
   return positions;
 }
 
-// Quantises the arms up to block `last`.
-void QuantizeArms(const Workload& work, const std::vector<const Arm*>& arms, Index last,
+// Quantises a block with the arms, and those before it that they are calibrated behind.
+void QuantizeArms(const Workload& work, const std::vector<const Arm*>& arms, Index block,
                   const Stage& stage) {
   for (const ArmFamily& family : FamiliesOf(work, arms)) {
     std::vector<QuantizeJob> jobs = JobsOf(work, family, stage.work_folder);
-    QuantizeModel(work.models[arms.front()->model]->checkpoint, family.texts, last + 1, &jobs,
-                  stage);
+    QuantizeModel(work.models[arms.front()->model]->checkpoint, family.texts,
+                  {.first = block, .end = block + 1}, &jobs, stage);
     for (const QuantizeJob& job : jobs) {
       if (!job.error.empty())
         throw std::runtime_error(fmt::format("{}: {}", job.description, job.error));
@@ -198,7 +203,8 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
     if (!arm.recipe.full_precision) arms.push_back(&arm);
   }
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
-  const WorkFolder work_folder(folder / "inspect");
+  const FolderLock lock(folder / "inspect", FolderLock::Kind::kAlone);
+  const WorkFolder work_folder(folder / "inspect" / "blocks");
   ThreadPool pool(options.threads);
   const MachineRates rates =
       options.quiet ? MachineRates{} : KeptRates(RatesFile(), &pool);  // quiet: not looked at

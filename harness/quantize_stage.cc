@@ -39,7 +39,7 @@ struct Worker {
 struct ModelPass {
   const Checkpoint& checkpoint;
   const QuantizeTexts& texts;
-  Index blocks;
+  BlockRange blocks;
   const Stage& stage;
 
   const ModelConfig& config() const { return checkpoint.config(); }
@@ -121,11 +121,11 @@ void Store(const Worker& worker, Index block, BlockQuantizer* quantizer, double 
   worker.job->store.WriteBlock(block, content, report);
 }
 
-// The index past the last block that `worker` lacks.
-Index EndOf(const Worker& worker, Index blocks) {
-  Index end = blocks;
-  while (end > 0 && worker.job->store.HasBlock(end - 1)) --end;
-  return end;
+// The index past the last block of `blocks` that `worker` lacks; 0 if there is none.
+Index EndOf(const Worker& worker, const BlockRange& blocks) {
+  Index end = blocks.end;
+  while (end > blocks.first && worker.job->store.HasBlock(end - 1)) --end;
+  return end > blocks.first ? end : 0;
 }
 
 // The calibration sizes of these jobs, ascending and distinct.
@@ -185,14 +185,15 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
     ThrowIfInterrupted();
     read(block, &weights);
     const auto lacks_block = [&](const Worker* worker) {
-      return worker->IsAlive() && !worker->job->store.HasBlock(block);
+      return block >= model.blocks.first && worker->IsAlive() &&
+             !worker->job->store.HasBlock(block);
     };
     held_out.Run(weights, std::any_of(workers.begin(), workers.end(), lacks_block));
     const auto serve = [&](Index windows, const BlockCalibration& calibration) {
       for (Worker* worker : workers) {
         if (worker->job->windows != windows || !worker->IsAlive()) continue;
         model.stage.progress->Start("quantize " + worker->job->description);
-        if (!worker->job->store.HasBlock(block)) {
+        if (lacks_block(worker)) {
           Attempt(worker,
                   [&] { QuantizeBlock(model, block, weights, calibration, held_out, worker); });
         }
@@ -283,8 +284,8 @@ void QuantizeInSequence(const ModelPass& model, Worker* worker) {
 
 }  // namespace
 
-void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts, Index blocks,
-                   std::vector<QuantizeJob>* jobs, const Stage& stage) {
+void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts,
+                   const BlockRange& blocks, std::vector<QuantizeJob>* jobs, const Stage& stage) {
   const ModelPass model{checkpoint, texts, blocks, stage};
   std::vector<Worker> workers;
   for (QuantizeJob& job : *jobs) {

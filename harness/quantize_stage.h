@@ -27,13 +27,19 @@ struct QuantizeTexts {
   const TokenWindows* held_out = nullptr;
 };
 
-// Quantises the first `blocks` blocks of the checkpoint with every job's recipe in one pass: each
-// block's weights are read once and the calibration windows forwarded once for all jobs that
-// calibrate on full-precision inputs, whatever their numbers of windows. A job that calibrates on
-// inputs behind quantised blocks carries states of its own. Blocks that are in a job's store
-// already are kept. Throws InputError for a damaged checkpoint or a memory budget that does not
-// hold one block.
-void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts, Index blocks,
-                   std::vector<QuantizeJob>* jobs, const Stage& stage);
+// The blocks of a model that are wanted, `end` not included.
+struct BlockRange {
+  Index first = 0;
+  Index end = 0;
+};
+
+// Quantises `blocks` of the checkpoint with every job's recipe in one pass: each block's weights
+// are read once and the calibration windows forwarded once for all jobs that calibrate on
+// full-precision inputs, whatever their numbers of windows. A job that calibrates on inputs behind
+// quantised blocks carries states of its own, and has the blocks before `blocks` quantised, too.
+// Blocks that are in a job's store already are kept. Throws InputError for a damaged checkpoint or
+// a memory budget that does not hold one block.
+void QuantizeModel(const Checkpoint& checkpoint, const QuantizeTexts& texts,
+                   const BlockRange& blocks, std::vector<QuantizeJob>* jobs, const Stage& stage);
 
 }  // namespace daq

@@ -47,11 +47,19 @@ SettingValue ReadSetting(const YamlValue& value, const SettingSpec& spec) {
   return std::string(value.Name(spec.choices));
 }
 
-// Overwrites the settings that `map` holds.
+// Overwrites the settings that `map` holds, each of which must have an effect: in a table of two
+// recipes that differ in one without, or in a sweep over it, equal rows would look like a finding.
 void ReadSettings(YamlMap* map, std::span<const SettingSpec> specs, Settings* settings) {
   for (const SettingSpec& spec : specs) {
-    if (const std::optional<YamlValue> value = map->Find(spec.name)) {
+    if (const std::optional<YamlValue> value = map->Find(spec.name))
       settings->insert_or_assign(std::string(spec.name), ReadSetting(*value, spec));
+  }
+  for (const SettingSpec& spec : specs) {
+    const std::optional<YamlValue> value = map->Find(spec.name);
+    const SettingCondition* unmet = UnmetCondition(spec, specs, *settings);
+    if (value && unmet) {
+      value->Refuse(fmt::format("no such key, because it has an effect only where {} is {}",
+                                unmet->name, OneOf(unmet->values)));
     }
   }
 }
@@ -87,10 +95,11 @@ void OverridePart(YamlMap* map, std::string_view key, std::span<const PartEntry<
   if (!value) return;
   const PartEntry<Part>* entry = FindPart<Part>(entries, choice->name);
   DAQ_CHECK(entry != nullptr, "a preset names registered parts");
-  const std::string expected =
-      fmt::format("a map of settings of {} (method {} names it; for another part leave out method)",
-                  entry->name, preset.name);
-  if (!value->IsMap() || value->Child("name")) value->Refuse(expected);
+  const std::string named =
+      fmt::format("method {} names it; for another part leave out method", preset.name);
+  const std::string expected = fmt::format("a map of settings of {} ({})", entry->name, named);
+  if (!value->IsMap()) value->Refuse(expected);
+  if (const auto name = value->Child("name")) name->Refuse(fmt::format("no such key ({})", named));
   if (entry->settings().empty())
     value->Refuse(fmt::format("no such key, because {} has no settings", entry->name));
   YamlMap settings(*value, expected, SettingNames(entry->settings()));

@@ -166,7 +166,8 @@ class Runner {
     std::vector<QuantizeJob> jobs = JobsOf(work_, family, stage_.work_folder);
     try {
       const Checkpoint& checkpoint = CheckpointOf(first);
-      QuantizeModel(checkpoint, family.texts, checkpoint.config().num_layers, &jobs, stage_);
+      QuantizeModel(checkpoint, family.texts, {.end = checkpoint.config().num_layers}, &jobs,
+                    stage_);
     } catch (const InputError& error) {
       FailInput(first, error);
       return;

@@ -15,6 +15,7 @@
 #include "harness/calibration_texts.h"
 #include "harness/content_hashes.h"
 #include "harness/datasets.h"
+#include "harness/propagation.h"
 #include "harness/recipe_json.h"
 #include "harness/recipe_label.h"
 
@@ -203,9 +204,6 @@ class Resolver {
     const ModelInput& input = *work_.models[model];
     const Recipe& recipe = request.recipe;
     if (!recipe.full_precision) CheckGroups(input.checkpoint.config(), request);
-    // What a recipe without statistics makes does not depend on the calibration text, so its name
-    // does not either: one such arm serves all points of a calibration sweep. Its diagnostics are
-    // those of the first.
     std::optional<std::size_t> calibration;
     if (request.calibration) calibration = FindCalibration(model, *request.calibration);
     const bool depends = NeedsCalibration(recipe);
@@ -213,17 +211,24 @@ class Resolver {
     Json content = ArmContent(model, recipe, depends ? WindowsContent(*calibration) : Json());
     if (recipe.full_precision) held_out.reset();
     if (held_out) content["held_out"] = WindowsContent(*held_out);
-    const std::string id = ContentId(content);
+    const std::string quantised = content.dump();
     auto arm = std::find_if(work_.arms.begin(), work_.arms.end(), [&](const Arm& other) {
-      return other.id == id && other.model == model;
+      return other.model == model && other.quantised == quantised;
     });
     if (arm == work_.arms.end()) {
+      // The layer reports look at the calibration text even where the recipe does not.
+      if (!depends && !recipe.full_precision && calibration) {
+        content["reported_on"] = WindowsContent(*calibration);
+        content["reported_on"]["propagate"] = PropagationName(recipe.propagation);
+      }
+      const std::string id = ContentId(content);
       std::string description = RecipeLabel(recipe);
       if (depends) description += " " + CalibrationLabel(work_.calibrations[*calibration]);
       work_.arms.push_back({.model = model,
                             .calibration = calibration,
                             .held_out = held_out,
                             .recipe = recipe,
+                            .quantised = quantised,
                             .id = id,
                             .description = description});
       arm = work_.arms.end() - 1;

@@ -32,6 +32,7 @@ ZeroInit ReadZeroInit(std::string_view name) {
 }
 
 std::vector<SettingSpec> StageOneSpecs() {
+  const SettingCondition stage_one = {"stage", {"both", "1"}};
   return {
       {.name = "stage",
        .default_value = std::string("both"),
@@ -42,6 +43,7 @@ std::vector<SettingSpec> StageOneSpecs() {
       {.name = "center",
        .default_value = std::string("quantile"),
        .choices = {"quantile", "histogram", "kde", "mean", "median", "none"},
+       .needs = {stage_one},
        .meaning = "stage 1: how the centre of the dense weights is found; none = 0; asymmetric "
                   "formats only",
        .source = "DAQ's dual quantile; the others were tried in its release's history"},
@@ -49,12 +51,14 @@ std::vector<SettingSpec> StageOneSpecs() {
        .default_value = 0.025,
        .lowest = 0,
        .highest = 0.5,
+       .needs = {{"center", {"quantile"}}},
        .meaning = "center quantile: midpoint of this quantile and 1 - this",
        .source = "DAQ release"},
       {.name = "shrink",
        .default_value = 0.9,
        .lowest = 0.01,
        .highest = 10,
+       .needs = {stage_one},
        .meaning = "stage 1: half the grid's range, in units of the distance from the centre to the "
                   "furthest weight; below 1 clips it",
        .source = "DAQ release"},
@@ -62,24 +66,28 @@ std::vector<SettingSpec> StageOneSpecs() {
        .default_value = std::int64_t{80},
        .lowest = 1,
        .highest = 100000,
+       .needs = {{"center", {"histogram"}}},
        .meaning = "center histogram: equal bins between the extreme weights",
        .source = "DAQ release"},
       {.name = "histogram_fraction",
        .default_value = 0.95,
        .lowest = 0,
        .highest = 1,
+       .needs = {{"center", {"histogram"}}},
        .meaning = "center histogram: share of the weights that the window around the fullest bin "
                   "must hold",
        .source = "DAQ release's history has 0.95 and 0.5"},
       {.name = "kde_bandwidth_rule",
        .default_value = std::string("absolute"),
        .choices = {"absolute", "scott"},
+       .needs = {{"center", {"kde"}}},
        .meaning = "center kde: kde_bandwidth itself, or count^(-1/5) times the standard deviation",
        .source = "DAQ release: absolute; scipy's gaussian_kde: scott"},
       {.name = "kde_bandwidth",
        .default_value = 0.1,
        .lowest = 1e-9,
        .highest = 1e9,
+       .needs = {{"center", {"kde"}}, {"kde_bandwidth_rule", {"absolute"}}},
        .meaning = "center kde, absolute: the kernel's standard deviation in weight units; 0.1 is "
                   "wider than most layers' weights",
        .source = "DAQ release"},
@@ -87,16 +95,19 @@ std::vector<SettingSpec> StageOneSpecs() {
        .default_value = std::int64_t{1000},
        .lowest = 2,
        .highest = 100000,
+       .needs = {{"center", {"kde"}}},
        .meaning = "center kde: points between the extreme weights where the density is computed",
        .source = "DAQ release"},
       {.name = "kde_center",
        .default_value = std::string("argmax"),
        .choices = {"argmax", "mean"},
+       .needs = {{"center", {"kde"}}},
        .meaning = "center kde: the densest point, or the mean of all points weighted by density",
        .source = "DAQ release's history has both"},
       {.name = "zero_init",
        .default_value = std::string("density"),
        .choices = {"density", "zero", "minmax"},
+       .needs = {stage_one},
        .meaning = "stage 1: what lies on the code book's dense part, the centre or weight 0; "
                   "minmax: the largest weight on the last code; asymmetric formats only",
        .source = "DAQ's paper: density; its release's last commit begins at zero, earlier ones at "
@@ -105,11 +116,13 @@ std::vector<SettingSpec> StageOneSpecs() {
 }
 
 std::vector<SettingSpec> StageTwoSpecs() {
+  const SettingCondition stage_two = {"stage", {"both", "2"}};
   return {
       {.name = "initial_step",
        .default_value = 0.001,
        .lowest = 1e-12,
        .highest = 10,
+       .needs = {stage_two},
        .meaning = "stage 2: eps0 = alpha0, relative for the scale, in code units for the "
                   "zero-point",
        .source = "DAQ release"},
@@ -117,6 +130,7 @@ std::vector<SettingSpec> StageTwoSpecs() {
        .default_value = 5.0,
        .lowest = 1,
        .highest = 1000,
+       .needs = {stage_two},
        .meaning = "stage 2: each epoch's wide probe begins at initial_step * rate, its narrow one "
                   "at initial_step / rate",
        .source = "DAQ release"},
@@ -124,28 +138,33 @@ std::vector<SettingSpec> StageTwoSpecs() {
        .default_value = std::int64_t{10},
        .lowest = 1,
        .highest = 10000,
+       .needs = {stage_two},
        .meaning = "stage 2: rounds of steps; a group stops early once a whole round moves nothing",
        .source = "DAQ release"},
       {.name = "iterations",
        .default_value = std::int64_t{100},
        .lowest = 1,
        .highest = 10000,
+       .needs = {stage_two},
        .meaning = "stage 2: steps of an epoch, wide and narrow in turn",
        .source = "DAQ release"},
       {.name = "narrow_factor",
        .default_value = 0.9,
        .lowest = 0.01,
        .highest = 1,
+       .needs = {stage_two},
        .meaning = "stage 2: factor of the narrow probe, each odd iteration",
        .source = "DAQ release"},
       {.name = "wide_factor",
        .default_value = 1.1,
        .lowest = 1,
        .highest = 100,
+       .needs = {stage_two},
        .meaning = "stage 2: factor of the wide probe, each even iteration",
        .source = "DAQ release"},
       {.name = "idle_stop",
        .default_value = false,
+       .needs = {stage_two},
        .meaning =
            "stage 2: end an epoch of the whole layer as the release does, once no group has "
            "moved for a few iterations (the count grows at every epoch's begin too, and only a "
@@ -156,6 +175,7 @@ std::vector<SettingSpec> StageTwoSpecs() {
        .default_value = std::int64_t{0},
        .lowest = 0,
        .highest = 1000000,
+       .needs = {stage_two},
        .meaning = "stage 2: 0: exact. Otherwise a quick search: the output error along so many of "
                   "the inputs' most energetic directions, and of all others as if the errors of "
                   "different weights had nothing to do with each other there; 64, say",

@@ -271,10 +271,11 @@ void OutputLoss::MoveTo(const GridPoint& point) {
   if (moved > 0) SumCodes(point, has_point_ && IsFew(moved));
   // Where no weight changes its code the products change by a formula, whose roundings are of the
   // size of the losses it begins with: once those are left behind they are computed anew.
-  if (moved > 0 || WithSameCodes(point) < largest_loss_ / 2) {
+  const double loss = moved > 0 ? 0 : WithSameCodes(point);
+  if (moved > 0 || loss < largest_loss_ / 2) {
     SumProducts(point);
   } else {
-    MoveProducts(point);
+    MoveProducts(point, loss);
   }
   has_point_ = true;
   point_ = point;
@@ -338,13 +339,12 @@ void OutputLoss::SumProducts(const GridPoint& point) {
   largest_loss_ = output_loss_;
 }
 
-void OutputLoss::MoveProducts(const GridPoint& point) {
-  output_loss_ = WithSameCodes(point);
-  largest_loss_ = std::max(largest_loss_, output_loss_);
-  const double a = point.scale - point_.scale;
-  const double b = point.scale * point.zero_point - point_.scale * point_.zero_point;
-  error_codes_ += a * codes_codes_ - b * codes_ones_;
-  error_ones_ += a * codes_ones_ - b * ones_ones_;
+void OutputLoss::MoveProducts(const GridPoint& point, double loss) {
+  output_loss_ = loss;
+  largest_loss_ = std::max(largest_loss_, loss);
+  const Step step = StepTo(point);
+  error_codes_ += step.codes * codes_codes_ - step.ones * codes_ones_;
+  error_ones_ += step.codes * codes_ones_ - step.ones * ones_ones_;
 }
 
 // An end stays while weight_before_ <= (mid - z) s < weight_behind_. Solved for s and for z, with a
@@ -451,10 +451,14 @@ double OutputLoss::CoarseBound(const GridPoint& point, double bound) const {
   return (1 + 32 * kFloatRounding) * root * root;
 }
 
+OutputLoss::Step OutputLoss::StepTo(const GridPoint& point) const {
+  return {.codes = point.scale - point_.scale,
+          .ones = point.scale * point.zero_point - point_.scale * point_.zero_point};
+}
+
 // |error + a codes - b ones|^2 in six products.
 double OutputLoss::WithSameCodes(const GridPoint& point) const {
-  const double a = point.scale - point_.scale;
-  const double b = point.scale * point.zero_point - point_.scale * point_.zero_point;
+  const auto [a, b] = StepTo(point);
   return output_loss_ + 2 * (a * error_codes_ - b * error_ones_) +
          (a * a * codes_codes_ - 2 * a * b * codes_ones_ + b * b * ones_ones_);
 }

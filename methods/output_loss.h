@@ -106,10 +106,11 @@ class OutputLoss {
   // How many ends move from the current point to `point`: 0, or as FindEnds.
   std::size_t CountMoved(const GridPoint& point);
   // The parts of MoveTo: the sums of codes, from changes_ or, not by_changes, from all ends; the
-  // products of these, anew or, where no end moves, from those of the current point.
+  // products of these, anew or, where no end moves and the loss is known, from those of the current
+  // point.
   void SumCodes(const GridPoint& point, bool by_changes);
   void SumProducts(const GridPoint& point);
-  void MoveProducts(const GridPoint& point);
+  void MoveProducts(const GridPoint& point, double loss);
   // True if the changes make fewer terms than the codes: each reads two rows.
   bool IsFew(std::size_t moved) const { return 2 * moved < end_count_; }
   // Fills codes_: how much lower than the highest that is used all weights' code values are.
@@ -120,7 +121,13 @@ class OutputLoss {
 
   // What the WeightTerms add.
   double TermsAt(const GridPoint& point, const Ends& ends) const;
-  // The loss without them where no end has moved.
+  // How R (w' - w) differs at a point to which no end moves: by codes * R q - ones * R 1.
+  struct Step {
+    double codes;
+    double ones;
+  };
+  Step StepTo(const GridPoint& point) const;
+  // The loss without them at such a point.
   double WithSameCodes(const GridPoint& point) const;
   // The same from codes_ and the highest value, or from changes_ since the current point; or any
   // number > bound where it is greater than bound.

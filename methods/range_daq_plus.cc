@@ -352,6 +352,7 @@ std::vector<SettingSpec> OwnSpecs() {
        .default_value = 204.8,
        .lowest = 0,
        .highest = 1e9,
+       .needs = {{"penalty", {"by_tokens"}}},
        .meaning = "penalty by_tokens: the more, the less the calibration tokens' correlations "
                   "count; 0 = no penalty",
        .source = "this project: measured on the demo model, results/demo-penalty.md"},
@@ -359,6 +360,7 @@ std::vector<SettingSpec> OwnSpecs() {
        .default_value = 0.4,
        .lowest = 0,
        .highest = 1e9,
+       .needs = {{"penalty", {"fixed"}}},
        .meaning = "penalty fixed: lambda; 0 = no penalty",
        .source = "this project, as penalty_tokens"},
       {.name = "joint_groups",
@@ -370,6 +372,7 @@ std::vector<SettingSpec> OwnSpecs() {
        .default_value = std::int64_t{1},
        .lowest = 1,
        .highest = 100,
+       .needs = {{"joint_groups", {"true"}}},
        .meaning = "joint_groups: rounds over the groups of a row",
        .source = "this project: the first gives most"},
       {.name = "grid_scales",

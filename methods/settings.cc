@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace daq {
@@ -26,6 +28,22 @@ Settings DefaultSettings(std::span<const SettingSpec> specs) {
   Settings settings;
   for (const SettingSpec& spec : specs) settings.emplace(spec.name, spec.default_value);
   return settings;
+}
+
+const SettingCondition* UnmetCondition(const SettingSpec& spec, std::span<const SettingSpec> specs,
+                                       const Settings& settings) {
+  for (const SettingCondition& condition : spec.needs) {
+    const std::string value = ToString(Find(settings, condition.name));
+    if (std::find(condition.values.begin(), condition.values.end(), value) ==
+        condition.values.end())
+      return &condition;
+    const auto needed = std::find_if(specs.begin(), specs.end(), [&](const SettingSpec& other) {
+      return other.name == condition.name;
+    });
+    DAQ_CHECK(needed != specs.end(), condition.name);
+    if (const SettingCondition* unmet = UnmetCondition(*needed, specs, settings)) return unmet;
+  }
+  return nullptr;
 }
 
 bool GetBool(const Settings& settings, std::string_view name) { return Get<bool>(settings, name); }

@@ -288,7 +288,25 @@ TEST(ExperimentErrorTest, Recipes) {
       {"{method: rtn, range: mse, format: nf4}",
        "x.yaml:5: recipes[1].range: " + expects_settings + ", found \"mse\""},
       {"{method: rtn, range: {name: minmax}, format: nf4}",
-       "x.yaml:5: recipes[1].range: " + expects_settings + ", found a map"},
+       "x.yaml:5: recipes[1].range.name: expected no such key (method rtn names it; for another "
+       "part leave out method), found \"minmax\""},
+      // Settings that would change nothing.
+      {"{method: daq, range: {kde_points: 10}, format: nf4}",
+       "x.yaml:5: recipes[1].range.kde_points: expected no such key, because it has an effect only "
+       "where center is kde, found 10"},
+      {"{method: daq, range: {center: kde, kde_bandwidth_rule: scott, kde_bandwidth: 0.2}, "
+       "format: nf4}",
+       "x.yaml:5: recipes[1].range.kde_bandwidth: expected no such key, because it has an effect "
+       "only where kde_bandwidth_rule is absolute, found 0.2"},
+      {"{method: daq, range: {stage: 2, lower_quantile: 0.1}, format: nf4}",
+       "x.yaml:5: recipes[1].range.lower_quantile: expected no such key, because it has an effect "
+       "only where stage is one of both, 1, found 0.1"},
+      {"{method: daq, range: {epochs: 3, stage: 1}, format: nf4}",
+       "x.yaml:5: recipes[1].range.epochs: expected no such key, because it has an effect only "
+       "where stage is one of both, 2, found 3"},
+      {"{range: {name: daq_plus, penalty_weight: 1}, rounding: nearest, format: nf4}",
+       "x.yaml:5: recipes[1].range.penalty_weight: expected no such key, because it has an effect "
+       "only where penalty is fixed, found 1"},
       {"{method: rtn, rounding: {}, format: nf4}",
        "x.yaml:5: recipes[1].rounding: expected no such key, because nearest has no settings, "
        "found an empty map"},

@@ -200,9 +200,9 @@ TEST(RecipeConfigTest, EveryPresetTakesAFormatAlone) {
     const Recipe recipe = OnlyRecipe("{method: " + std::string(preset.name) +
                                      ", format: {codebook: nf4, group: 64}, calibration: "
                                      "{protocol: daq}}");
-    // DAQ's own grids have zero-points; all others keep what is usual for the book.
-    const bool symmetric = preset.name.find("daq") == std::string_view::npos ||
-                           preset.name == "rtn-daq" || preset.name == "awq-daq-release";
+    // DAQ's grids and its release's baselines have zero-points; all others keep what is usual for
+    // the book.
+    const bool symmetric = preset.name.find("daq") == std::string_view::npos;
     const Format format{
         .codebook = *FindCodebook("nf4", symmetric), .symmetric = symmetric, .group_size = 64};
     EXPECT_EQ(recipe, MakeRecipe(preset, format)) << preset.name;

@@ -40,8 +40,8 @@ class GoldenRun : public testing::Test {
     Store().Remove();
     std::vector<QuantizeJob> jobs = {
         {.recipe = recipe, .description = "test", .windows = count, .store = Store()}};
-    QuantizeModel(checkpoint, {.calibration = calibration}, checkpoint.config().num_layers, &jobs,
-                  stage_);
+    QuantizeModel(checkpoint, {.calibration = calibration}, {.end = checkpoint.config().num_layers},
+                  &jobs, stage_);
     EXPECT_EQ(jobs[0].error, "");
   }
 

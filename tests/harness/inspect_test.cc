@@ -99,7 +99,7 @@ recipes:
     std::vector<QuantizeJob> jobs = {
         {.recipe = recipe, .description = "test", .windows = 2, .store = store}};
     const Checkpoint checkpoint(folder_.path() / "model");
-    QuantizeModel(checkpoint, {.calibration = &windows_, .held_out = &windows_}, 2, &jobs,
+    QuantizeModel(checkpoint, {.calibration = &windows_, .held_out = &windows_}, {.end = 2}, &jobs,
                   {.pool = &pool,
                    .progress = &progress,
                    .work_folder = folder_.path() / "work",

@@ -317,7 +317,7 @@ recipes:
   const std::string plot = ReadFile(folder_.path() / "results/test/model.layers.1.mlp.up_proj.svg");
   EXPECT_NE(plot.find("model.layers.1.mlp.up_proj, output channel 3"), std::string::npos);
   EXPECT_NE(plot.find("daq nf3-asym channel"), std::string::npos);
-  EXPECT_FALSE(fs::exists(folder_.path() / "results/test/inspect"));  // the quantised blocks
+  EXPECT_FALSE(fs::exists(folder_.path() / "results/test/inspect/blocks"));  // the quantised blocks
 
   // Without a layer: what the finished cells hold.
   const ProgramResult early = Run({"inspect", config()});

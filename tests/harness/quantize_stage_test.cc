@@ -51,8 +51,8 @@ class QuantizeStageTest : public testing::Test {
             .store = QuantizedStore(folder_.path() / name)};
   }
 
-  // Runs the jobs over the first `blocks` blocks.
-  void Run(std::vector<QuantizeJob> jobs, int threads = 2, Index blocks = kBlocks,
+  void Run(std::vector<QuantizeJob> jobs, int threads = 2,
+           const BlockRange& blocks = {.end = kBlocks},
            std::uint64_t memory_budget_bytes = 1ULL << 30U,
            const TokenWindows* held_out = nullptr) {
     ThreadPool pool(threads);
@@ -118,8 +118,8 @@ TEST_F(QuantizeStageTest, AStoppedPassGoesOnToTheSameBlocks) {
     const Recipe recipe = RecipeOf(preset);
     const Index windows = WindowsOf(recipe, 3);
     Run({Job(recipe, windows, "whole")});
-    Run({Job(recipe, windows, "stopped")}, 2, 1);
-    Run({Job(recipe, windows, "stopped")}, 2, 2);
+    Run({Job(recipe, windows, "stopped")}, 2, {.end = 1});
+    Run({Job(recipe, windows, "stopped")}, 2, {.end = 2});
     Run({Job(recipe, windows, "stopped")});
     EXPECT_EQ(Blocks("whole"), Blocks("stopped")) << preset.name;
     for (const char* name : {"whole", "stopped"}) QuantizedStore(folder_.path() / name).Remove();
@@ -219,6 +219,24 @@ TEST_F(QuantizeStageTest, WithinABlockLayersSeeTheQuantisedOnesBeforeThem) {
   }
 }
 
+// What inspect shows of one layer is what a whole run makes of it.
+TEST_F(QuantizeStageTest, ABlockAloneIsThatOfTheWholeModel) {
+  constexpr Index kBlock = 1;
+  for (const char* preset : {"rtn", "awq", "gptq", "gptq-act-order"}) {
+    SCOPED_TRACE(preset);
+    const Recipe recipe = RecipeOf(*FindPreset(preset));
+    const std::string whole = std::string(preset) + "-whole";
+    const std::string alone = std::string(preset) + "-alone";
+    Run({Job(recipe, 3, whole)});
+    Run({Job(recipe, 3, alone)}, 2, {.first = kBlock, .end = kBlock + 1});
+    const std::string file = "block-0001";
+    EXPECT_EQ(ReadFile(folder_.path() / alone / file), ReadFile(folder_.path() / whole / file));
+    const QuantizedStore store(folder_.path() / alone);
+    EXPECT_EQ(store.HasBlock(0), recipe.propagation != Propagation::kFullPrecision);
+    EXPECT_FALSE(store.HasBlock(kBlock + 1));
+  }
+}
+
 TEST_F(QuantizeStageTest, AFailingRecipeLeavesTheOthersAlone) {
   // 32 input features are not divisible into groups of 24.
   Recipe bad = RecipeOf(*FindPreset("rtn"));
@@ -227,7 +245,7 @@ TEST_F(QuantizeStageTest, AFailingRecipeLeavesTheOthersAlone) {
   std::vector<QuantizeJob> jobs = {Job(bad, 0, "bad"), Job(good, 0, "good")};
   ThreadPool pool(1);
   Progress progress(0, /*quiet=*/true);
-  QuantizeModel(*checkpoint_, {}, kBlocks, &jobs,
+  QuantizeModel(*checkpoint_, {}, {.end = kBlocks}, &jobs,
                 {.pool = &pool,
                  .progress = &progress,
                  .work_folder = folder_.path() / "work",
@@ -294,7 +312,7 @@ TEST_F(QuantizeStageTest, AwqScalesTheOutputLayerOnlyWhereVAndOHaveOneShape) {
     SCOPED_TRACE(name);
     WriteTinyCheckpoint(folder_.path() / ("model" + name), spec);
     checkpoint_.emplace(folder_.path() / ("model" + name));
-    Run({Job(RecipeOf(*FindPreset("awq")), 2, name)}, 2, 1);
+    Run({Job(RecipeOf(*FindPreset("awq")), 2, name)}, 2, {.end = 1});
     const auto layers = QuantizedStore(folder_.path() / name).ReadReport(0).layers;
     for (const LinearLayer layer : kLinearLayers) {
       EXPECT_EQ(layers[static_cast<std::size_t>(layer)].diagnostics.contains("awq_scale.ratio"),
@@ -314,10 +332,10 @@ TEST_F(QuantizeStageTest, HeldOutWindowsAreReportedOnAndNotSeen) {
     const Recipe recipe = RecipeOf(*FindPreset(name));
     const Index windows = WindowsOf(recipe, kWindows);
     Run({Job(recipe, windows, "without")});
-    Run({Job(recipe, windows, "with")}, 2, kBlocks, 1ULL << 30U, &other);
+    Run({Job(recipe, windows, "with")}, 2, {.end = kBlocks}, 1ULL << 30U, &other);
     // Half done, as after a stop: the held-out windows still pass the blocks that are there.
-    Run({Job(recipe, windows, "again")}, 1, 1, 1ULL << 30U, &other);
-    Run({Job(recipe, windows, "again")}, 1, kBlocks, 1ULL << 30U, &other);
+    Run({Job(recipe, windows, "again")}, 1, {.end = 1}, 1ULL << 30U, &other);
+    Run({Job(recipe, windows, "again")}, 1, {.end = kBlocks}, 1ULL << 30U, &other);
     EXPECT_EQ(Blocks("without"), Blocks("with")) << name;
     for (Index block = 0; block < kBlocks; ++block) {
       const auto layers = QuantizedStore(folder_.path() / "with").ReadReport(block).layers;
@@ -338,7 +356,8 @@ TEST_F(QuantizeStageTest, HeldOutWindowsAreReportedOnAndNotSeen) {
   }
   // Full-precision inputs of the calibration's own windows: the two reports are of the same.
   for (const char* name : {"awq", "daq"}) {
-    Run({Job(RecipeOf(*FindPreset(name)), kWindows, "same")}, 2, kBlocks, 1ULL << 30U, &windows_);
+    Run({Job(RecipeOf(*FindPreset(name)), kWindows, "same")}, 2, {.end = kBlocks}, 1ULL << 30U,
+        &windows_);
     for (Index block = 0; block < kBlocks; ++block) {
       for (const LayerReport& layer :
            QuantizedStore(folder_.path() / "same").ReadReport(block).layers) {

@@ -118,6 +118,31 @@ TEST_F(WorkloadTest, ARecipeThatReadsNothingIsOneArmOfACalibrationSweep) {
   EXPECT_EQ(alone.calibrations[0].windows.text_sha256, one.text_sha256);
 }
 
+// Its layer reports are measured on the first point's windows: a cell that was made on others is
+// another, or a table would depend on what its folder held before.
+TEST_F(WorkloadTest, ARecipeThatReadsNothingIsNamedByWhatItsReportsAreMeasuredOn) {
+  const auto id = [&](const std::string& windows, const std::string& method = "rtn") {
+    const Workload work = Resolve(
+        "calibration: {protocol: daq, file: calib.jsonl, window_tokens: 32}\n"
+        "recipes: [{method: " +
+        method +
+        ", format: nf4}]\n"
+        "sweep: {calibration.windows: " +
+        windows + "}\n");
+    EXPECT_TRUE(work.problems.empty()) << work.problems[0];
+    EXPECT_EQ(work.arms.size(), 1U);
+    return work.arms[0].id;
+  };
+  EXPECT_EQ(id("[1]"), id("[1, 3, 2]"));
+  EXPECT_NE(id("[1]"), id("[3, 1, 2]"));
+  EXPECT_NE(id("[1]"), id("[1]", "mse"));
+  const auto full_precision = [&](const std::string& calibration) {
+    return Resolve(calibration + "recipes: [fp16]\n").arms[0].id;
+  };
+  EXPECT_EQ(full_precision(""),
+            full_precision("calibration: {protocol: daq, file: calib.jsonl, window_tokens: 32}\n"));
+}
+
 // Where a part reads layer inputs, the windows and the propagation are part of the name, and
 // nothing else of the calibration is.
 TEST_F(WorkloadTest, ArmsAreNamedByWhatTheirRecipeReads) {

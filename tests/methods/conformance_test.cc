@@ -1,5 +1,6 @@
 // Properties that every range and rounding must have, over every format by channel and by groups of
 // 32 and 64. A new one is covered by being registered.
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -12,6 +13,7 @@
 #include "methods/quantize_layer.h"
 #include "methods/registry.h"
 #include "tests/methods/matrices.h"
+#include "tests/methods/one_layer.h"
 #include "tests/support/input_error.h"
 
 namespace daq {
@@ -56,6 +58,40 @@ Settings ShortSearch(const PartEntry<Range>& range) {
     if (found != shorter.end()) overrides.insert(*found);
   }
   return overrides;
+}
+
+// A value of a setting that is not its default.
+SettingValue AnotherValue(const SettingSpec& spec) {
+  if (const bool* value = std::get_if<bool>(&spec.default_value)) return !*value;
+  if (const auto* value = std::get_if<std::int64_t>(&spec.default_value)) return *value + 1;
+  if (const double* value = std::get_if<double>(&spec.default_value))
+    return (*value + spec.highest) / 2;
+  for (const std::string_view choice : spec.choices) {
+    if (std::string(choice) != std::get<std::string>(spec.default_value))
+      return std::string(choice);
+  }
+  ADD_FAILURE() << spec.name << " has one value";
+  return {};
+}
+
+// The values of the setting that a condition names with which it is not met.
+std::vector<SettingValue> OtherValues(const PartEntry<Range>& range,
+                                      const SettingCondition& condition) {
+  std::vector<SettingValue> others;
+  for (const SettingSpec& spec : range.settings()) {
+    if (spec.name != condition.name) continue;
+    std::vector<SettingValue> values;
+    for (const std::string_view choice : spec.choices) values.emplace_back(std::string(choice));
+    if (std::holds_alternative<bool>(spec.default_value)) values = {true, false};
+    for (const SettingValue& value : values) {
+      if (std::find(condition.values.begin(), condition.values.end(), ToString(value)) ==
+          condition.values.end())
+        others.push_back(value);
+    }
+    EXPECT_EQ(others.size() + condition.values.size(), values.size()) << "an unknown value";
+  }
+  EXPECT_FALSE(others.empty()) << condition.name << " is no setting, or always met";
+  return others;
 }
 
 class Conformance : public testing::TestWithParam<Combination> {
@@ -266,6 +302,40 @@ TEST_P(Conformance, NegatingMirrorsSymmetricBooks) {
     if (Parts(format).range->needs_statistics()) return;
     EXPECT_EQ(Restored(Quantize(-weight, format)), -Restored(Quantize(weight, format)));
   });
+}
+
+// A config may not write a setting whose condition is not met; so it must change nothing there.
+TEST(SettingConditionTest, ASettingWhoseConditionIsNotMetHasNoEffect) {
+  SetUpBlas();
+  const MatrixF weight = HeavyTailedMatrix(4, 64, 0.3, 51);
+  const LayerStatistics statistics = StatisticsOf(NormalMatrix(30, 64, 1.0, 52));
+  const Format format{.codebook = BuiltIn("nf3", false), .group_size = 32};
+  for (const PartEntry<Range>& range : Ranges()) {
+    const auto layer = [&](const Settings& settings) {
+      Recipe recipe = MakeRecipe(*FindPreset("rtn-daq"), format);
+      recipe.range = ChoosePart(range, settings);
+      return QuantizeOneLayer(MakeParts(recipe), format, weight, statistics, 1);
+    };
+    for (const SettingSpec& spec : range.settings()) {
+      for (const SettingCondition& condition : spec.needs) {
+        SCOPED_TRACE(fmt::format("{} {} without {}", range.name, spec.name, condition.name));
+        for (const SettingValue& other : OtherValues(range, condition)) {
+          Settings settings = ShortSearch(range);
+          settings.insert_or_assign(std::string(condition.name), other);
+          settings.erase(std::string(spec.name));
+          Settings changed = settings;
+          changed.insert_or_assign(std::string(spec.name), AnotherValue(spec));
+          const Settings all = ChoosePart(range, changed).settings;
+          ASSERT_NE(UnmetCondition(spec, range.settings(), all), nullptr);
+          const QuantizedLayer expected = layer(settings);
+          const QuantizedLayer found = layer(changed);
+          EXPECT_EQ(UnpackCodes(found.matrix), UnpackCodes(expected.matrix));
+          EXPECT_EQ(found.matrix.grid.scale, expected.matrix.grid.scale);
+          EXPECT_EQ(found.matrix.grid.zero_point, expected.matrix.grid.zero_point);
+        }
+      }
+    }
+  }
 }
 
 INSTANTIATE_TEST_SUITE_P(AllParts, Conformance, testing::ValuesIn(AllCombinations()),

@@ -1,13 +1,24 @@
 """GPTQ's, AWQ's and DAQ's published procedures in PyTorch, as their authors run them: float32, one layer after the
 other, dense. Written afresh from the papers and the released code's behaviour (docs/methods.md, docs/daq.md), to be
-timed. Matrices are [out, in], inputs [tokens, in]."""
+timed and to be repeated (tests/golden/methods/make_gptq_draws.py). Matrices are [out, in], inputs [tokens, in]."""
+import math
+
 import torch
 
 
 def asymmetric_grid(w: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
-    """Scale and zero-point of each row, from its extremes."""
+    """Scale and zero-point of each row from its extremes, as llm-awq lays it."""
     low, high = w.amin(-1, keepdim=True), w.amax(-1, keepdim=True)
     scale = (high - low).clamp(min=1e-5) / (2**bits - 1)
+    return scale, torch.round(-low / scale)
+
+
+def gptq_grid(w: torch.Tensor, bits: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """The same as GPTQ lays it: 0 is in every row's range, and rows of zeros have one from -1 to 1."""
+    low, high = w.amin(-1, keepdim=True).clamp(max=0), w.amax(-1, keepdim=True).clamp(min=0)
+    zeros = (low == 0) & (high == 0)
+    low, high = torch.where(zeros, -1.0, low), torch.where(zeros, 1.0, high)
+    scale = (high - low) / (2**bits - 1)
     return scale, torch.round(-low / scale)
 
 
@@ -20,21 +31,35 @@ def quantize_groups(w: torch.Tensor, bits: int, group: int) -> torch.Tensor:
     return round_trip(pieces, *asymmetric_grid(pieces, bits), bits).reshape(w.shape)
 
 
-def gptq(weight: torch.Tensor, inputs: torch.Tensor, bits: int, group: int, damping: float = 0.01,
-         block: int = 128) -> torch.Tensor:
-    """Frantar et al. 2022, algorithm 1: columns in blocks, each column's error carried to the columns behind it."""
-    w = weight.clone()
+def gptq_hessian(windows: list[torch.Tensor]) -> torch.Tensor:
+    """2 / windows * X^T X as GPTQ gathers it, window after window; each is [tokens, in]."""
+    columns = windows[0].shape[1]
+    hessian = torch.zeros(columns, columns)
+    for count, window in enumerate(windows, start=1):
+        hessian *= (count - 1) / count
+        x = math.sqrt(2 / count) * window.T
+        hessian += x @ x.T
+    return hessian
+
+
+def gptq(weight: torch.Tensor, hessian: torch.Tensor, bits: int, group: int | None, damping: float = 0.01,
+         act_order: bool = False, block: int = 128) -> tuple[torch.Tensor, float]:
+    """Frantar et al. 2022, algorithm 1: columns in blocks, each column's error carried to the columns behind it. group:
+    columns with one grid, laid when the first is reached; None: a grid for each row, laid at the start. Returns the
+    rounded weights and the sum of squared errors that GPTQ prints."""
+    w, hessian = weight.clone(), hessian.clone()
     columns = w.shape[1]
-    hessian = (2.0 / inputs.shape[0]) * (inputs.T @ inputs)
     diagonal = torch.arange(columns)
+    scale, zero = gptq_grid(w, bits)
     dead = hessian.diagonal() == 0
     hessian[dead, dead] = 1
     w[:, dead] = 0
+    order = torch.argsort(hessian.diagonal(), descending=True) if act_order else diagonal
+    w, hessian = w[:, order], hessian[order][:, order]
     hessian[diagonal, diagonal] += damping * hessian.diagonal().mean()
     inverse = torch.cholesky_inverse(torch.linalg.cholesky(hessian))
     upper = torch.linalg.cholesky(inverse, upper=True)
-    result = torch.zeros_like(w)
-    scale = zero = None
+    result, losses = torch.zeros_like(w), torch.zeros_like(w)
     for begin in range(0, columns, block):
         end = min(begin + block, columns)
         piece = w[:, begin:end].clone()
@@ -42,16 +67,17 @@ def gptq(weight: torch.Tensor, inputs: torch.Tensor, bits: int, group: int, damp
         factor = upper[begin:end, begin:end]
         for i in range(end - begin):
             column = begin + i
-            if column % group == 0:
-                scale, zero = asymmetric_grid(w[:, column : column + group], bits)
+            if group is not None and column % group == 0:
+                scale, zero = gptq_grid(w[:, column : column + group], bits)
             value = piece[:, i]
             code = round_trip(value.unsqueeze(1), scale, zero, bits).flatten()
             result[:, column] = code
+            losses[:, column] = (value - code) ** 2 / factor[i, i] ** 2 / 2
             error = (value - code) / factor[i, i]
             piece[:, i:] -= error.unsqueeze(1) @ factor[i, i:].unsqueeze(0)
             errors[:, i] = error
         w[:, end:] -= errors @ upper[begin:end, end:]
-    return result
+    return result[:, torch.argsort(order)], losses.sum().item()
 
 
 def awq_scale(linears: list, inputs: torch.Tensor, module, bits: int, group: int, steps: int = 20) -> torch.Tensor:

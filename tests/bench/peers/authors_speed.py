@@ -54,7 +54,8 @@ def timed(work) -> float:
 
 
 def gptq(block, linears, inputs, calls) -> dict[str, float]:
-    return {name: timed(lambda: authors.gptq(part.weight, inputs[name], BITS, GROUP)) for name, part in linears.items()}
+    return {name: timed(lambda: authors.gptq(part.weight, authors.gptq_hessian([inputs[name]]), BITS, GROUP))
+            for name, part in linears.items()}
 
 
 def awq(block, linears, inputs, calls) -> dict[str, float]:

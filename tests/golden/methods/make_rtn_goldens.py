@@ -74,7 +74,8 @@ def daq_release(w, book, zero_point):
 
 
 def daq_release_int(w, bits):
-    """The same release's integers: the zero-point is not rounded."""
+    """The same release's grid of integers, whose zero-point is not rounded, and the nearest codes. The release itself
+    clamps round(w / scales) + zeros and keeps it: up to 2^bits + 1 values, which no code holds (docs/methods.md)."""
     high, low = w.max(1, keepdims=True), w.min(1, keepdims=True)
     top = 2**bits - 1
     scales = np.maximum(high - low, F(1e-5)) / F(top)
