@@ -54,7 +54,8 @@ class RangeDaqTest : public testing::Test {
     return SolveDaq(pieces, format, layer, options, &factors);
   }
 
-  // Runs both searches on every group and adds to `tally`.
+  // Runs both searches on every group that is not constant (the conformance tests have those) and
+  // adds to `tally`.
   static void Compare(const MatrixF& inputs, const MatrixF& weight, const Format& format,
                       const DaqOptions& options, Tally* tally, double too_close = kTooClose) {
     SCOPED_TRACE(FormatName(format) + " " + GranularityName(format));
@@ -112,17 +113,17 @@ TEST_F(RangeDaqTest, EndsWhereTheDenseSearchEndsWithTheReleasedSettings) {
   Tally tally;
   for (const Index tokens : {40, 140}) {
     const MatrixF inputs = HeavyTailedMatrix(tokens, 128, 3.0, 54);
-    for (const std::string_view book : {"nf4", "int3"}) {
-      for (const Index group_size : {0, 64}) {
-        const Format format{.codebook = BuiltIn(book, false), .group_size = group_size};
-        Compare(inputs, NormalMatrix(2, 128, 0.02, 55), format, Defaults(), &tally, 1e-12);
-        Compare(inputs, HeavyTailedMatrix(2, 128, 0.3, 56), format, Defaults(), &tally, 1e-12);
+    for (const Index group_size : {0, 64}) {
+      for (const Format& format : AllFormats(group_size)) {
+        // More tokens than inputs with two formats alone, to save time.
+        const std::string_view book = format.codebook.name;
+        if (tokens > 128 && (format.symmetric || (book != "nf4" && book != "int3"))) continue;
+        Compare(inputs, NormalMatrix(1, 128, 0.02, 55), format, Defaults(), &tally, 1e-12);
+        Compare(inputs, HeavyTailedMatrix(1, 128, 0.3, 56), format, Defaults(), &tally, 1e-12);
       }
     }
   }
-  std::cout << tally.compared << " groups compared, " << tally.excluded << " excluded, of which "
-            << tally.excluded_but_equal << " equal\n";
-  EXPECT_GE(tally.compared, tally.excluded);
+  ExpectFewExcluded(tally, 2);
 }
 
 TEST_F(RangeDaqTest, EndsWhereTheDenseSearchEndsOnDegenerateGroups) {
