@@ -92,7 +92,7 @@ std::span<const Preset> Presets() {
        .symmetric = false,
        .source = "arXiv 2410.12187, as the paper describes it"},
       {.name = "daq-release",
-       .summary = "daq whose zero-points start at 0",
+       .summary = "daq whose zero-points start at 0, each group searched to its own end",
        .transform = "none",
        .range = "daq",
        .range_settings = {{"zero_init", "zero"}},

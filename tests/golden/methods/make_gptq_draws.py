@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Repeats the authors' runs of GPTQ with damping that differs in its fourth digit or later, and writes gptq_draws.json.
+"""Repeats the authors' runs of GPTQ with damping changed by less than a thousandth, and writes gptq_draws.json.
 
     tests/golden/perplexity/install_oracle.sh VENV
     VENV/bin/python tests/golden/methods/make_gptq_draws.py [--draws N] [--shared DIR] NAME...
@@ -7,7 +7,7 @@
 One run's perplexity is one draw (docs/methods.md, "One result of error feedback is one draw"), so the excess of the
 authors' single run says little of their method's; the draws say what its mean and spread are. NAME is a run of
 results.json. Draw k has damping 0.01 + k * 5e-7 for k = 0, 1, -1, 2, -2, ...; draws that are in gptq_draws.json already
-are kept. About 15 s each on one core of 2026.
+are kept. In float32 that is enough to turn codes in the first block. About 15 s each on one core of 2026.
 
 The procedure is GPTQ's in PyTorch, float32 on a CPU (tests/bench/peers/authors.py); inputs, hooks and order are those of
 the authors' llama.py: inputs behind the blocks quantised so far, all layers of a block from one pass. That it is theirs is
