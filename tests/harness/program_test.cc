@@ -331,15 +331,14 @@ recipes:
   const ProgramResult unknown = Run({"inspect", config(), "--layer", "1.mlp.upproj"});
   EXPECT_EQ(unknown.exit_code, 2);
   EXPECT_EQ(unknown.errors,
-            "--layer: value: expected a linear layer of the model's 2 blocks, such as "
+            "--layer: expected a linear layer of the model's 2 blocks, such as "
             "model.layers.0.self_attn.q_proj, found \"1.mlp.upproj\" (did you mean "
             "model.layers.1.mlp.up_proj?)\n");
   const ProgramResult row = Run({"inspect", config(), "--layer", "1.mlp.up_proj", "--row", "48"});
   EXPECT_EQ(row.exit_code, 2);
-  EXPECT_EQ(
-      row.errors,
-      "--row: value: expected an output channel of model.layers.1.mlp.up_proj, 0 to 47, found "
-      "48\n");
+  EXPECT_EQ(row.errors,
+            "--row: expected an output channel of model.layers.1.mlp.up_proj, 0 to 47, found "
+            "48\n");
 }
 
 TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
@@ -354,8 +353,7 @@ TEST_F(ProgramTest, UsageErrorsGiveExitCodeTwo) {
 TEST_F(ProgramTest, ABudgetThatIsTooSmallIsRefused) {
   const ProgramResult run = Run({config(), "--memory-budget", "1MiB"});
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_NE(run.errors.find("memory_budget: value: expected at least"), std::string::npos)
-      << run.errors;
+  EXPECT_NE(run.errors.find("memory_budget: expected at least"), std::string::npos) << run.errors;
   EXPECT_NE(run.errors.find("found 1.0 MiB"), std::string::npos) << run.errors;
 }
 
