@@ -18,6 +18,7 @@ struct ModelInput {
   std::string name;  // as the config says it
   Checkpoint checkpoint;
   std::string content_hash;
+  ConfigPlace place = {};  // of `model`, the first of several
 };
 
 // A calibration or held-out text as windows of one model's tokens. Equal requests share one.

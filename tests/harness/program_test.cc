@@ -293,7 +293,7 @@ TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
   const ProgramResult group = Run({config()});
   EXPECT_EQ(group.exit_code, 2);
   EXPECT_EQ(WithoutFolder(group.errors),
-            "test.yaml:4: format.group: expected a divisor of 32, the in_features of "
+            "test.yaml:4: recipes[0].format.group: expected a divisor of 32, the in_features of "
             "self_attn.q_proj, found 10\n");
 }
 
