@@ -283,6 +283,7 @@ TEST_F(ProgramTest, ChecksInputsBeforeWorkAndNamesThem) {
   EXPECT_NE(missing.errors.find("missing.json"), std::string::npos) << missing.errors;
 
   WriteConfig("model: model\nevaluate: [gptq-wikitext2]\nrecipes: [fp16]\n");
+  fs::create_directory(folder_.path() / "no-data");
   const ProgramResult fetch = Run({config(), "--data", (folder_.path() / "no-data").string()});
   EXPECT_EQ(fetch.exit_code, 2);
   EXPECT_NE(fetch.errors.find("daq-bench fetch wikitext2"), std::string::npos) << fetch.errors;
@@ -367,9 +368,10 @@ TEST_F(ProgramTest, PlanListsCellsAndComputesNothing) {
 
 TEST_F(ProgramTest, PlanNamesEveryMissingInputAtOnce) {
   WriteConfig("model: owner/name\nevaluate: [gptq-wikitext2, gptq-c4]\nrecipes: [fp16]\n");
+  fs::create_directory(folder_.path() / "no-data");
   const ProgramResult plan =
       Run({"plan", config(), "--data", (folder_.path() / "no-data").string()});
-  EXPECT_EQ(plan.exit_code, 0);
+  EXPECT_EQ(plan.exit_code, 2);
   for (const char* wanted : {"inputs are there for 0 of 2 cells", "hf download owner/name",
                              "daq-bench fetch wikitext2", "daq-bench fetch c4"}) {
     EXPECT_NE(plan.output.find(wanted), std::string::npos) << wanted << "\n" << plan.output;
@@ -428,8 +430,11 @@ TEST_F(ProgramTest, AWrongBlasIsRefused) {
 
 TEST_F(ProgramTest, ReportsOfSeveralExperimentsAreOneFile) {
   ASSERT_EQ(Run({config()}).exit_code, 0);
+  const std::string other = (folder_.path() / "other.yaml").string();
+  fs::copy(config(), other);
+  ASSERT_EQ(Run({other}).exit_code, 0);
   const auto report = [&](const std::string& format) {
-    return Run({"report", config(), config(), "--format", format}).output;
+    return Run({"report", config(), other, "--format", format}).output;
   };
   EXPECT_EQ(Json::parse(report("json")).size(), 8U);
   const std::string csv = report("csv");
