@@ -12,12 +12,16 @@ std::string Place(const FileLocation& where) {
   return where.line > 0 ? fmt::format("{}:{}", where.file, where.line) : where.file;
 }
 
+std::string KeyAt(const FileLocation& where, std::string_view key) {
+  return where.file.empty() ? std::string(key) : fmt::format("{}: {}", Place(where), key);
+}
+
 }  // namespace
 
 InputError::InputError(const FileLocation& where, std::string_view key, std::string_view expected,
                        std::string_view found)
     : std::runtime_error(
-          fmt::format("{}: {}: expected {}, found {}", Place(where), key, expected, found)) {}
+          fmt::format("{}: expected {}, found {}", KeyAt(where, key), expected, found)) {}
 
 InputError::InputError(const FileLocation& where, std::string_view message)
     : std::runtime_error(fmt::format("{}: {}", Place(where), message)) {}

@@ -17,7 +17,7 @@ struct FileLocation {
 // The command line prints what() and exits with code 2.
 class InputError : public std::runtime_error {
  public:
-  // what() reads "file:line: key: expected <expected>, found <found>" (":line" only where known).
+  // what() reads "file:line: key: expected <expected>, found <found>", as far as file and line are.
   InputError(const FileLocation& where, std::string_view key, std::string_view expected,
              std::string_view found);
 

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/regular_file.h"
 
 namespace daq {
 namespace {
@@ -54,9 +55,7 @@ FileStamp StampOf(const struct stat& status) {
 }  // namespace
 
 std::string ReadFile(const std::filesystem::path& path) {
-  std::error_code no_such_path;  // then opening it says why
-  if (std::filesystem::is_directory(path, no_such_path))
-    throw InputError({path.string()}, "this is a folder, expected a file");
+  RequireRegularFile(path);
   std::ifstream in(path, std::ios::binary);
   if (!in) throw InputError({path.string()}, std::strerror(errno));
   std::string content(std::istreambuf_iterator<char>(in), {});

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "base/regular_file.h"
 
 namespace daq {
 namespace {
@@ -136,8 +137,7 @@ class ZstdSource : public ByteSource {
 }  // namespace
 
 std::unique_ptr<ByteSource> OpenBytes(const std::filesystem::path& path, Packing packing) {
-  if (std::filesystem::is_directory(path))
-    throw InputError({path.string()}, "this is a folder, expected a file");
+  RequireRegularFile(path);
   errno = 0;
   if (packing == Packing::kZstd) return std::make_unique<ZstdSource>(path);
   return std::make_unique<GzipSource>(path, packing == Packing::kGzip);

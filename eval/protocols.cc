@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/python_random.h"
 #include "eval/id_windows.h"
+#include "eval/max_windows.h"
 #include "eval/rolling_windows.h"
 #include "eval/text_rows.h"
 #include "eval/tokenizer.h"
@@ -33,16 +34,26 @@ TokenWindows MakeWikiText2(const WindowRequest& request, const Tokenizer& tokeni
                  request.file.string());
 }
 
+// How many of a C4 protocol's windows are asked for.
+Index C4Windows(const WindowRequest& request) {
+  const Index count = request.max_windows.value_or(kC4Windows);
+  if (count > kC4Windows) {
+    throw MaxWindowsError(
+        request.file.string(),
+        fmt::format("at most {}, the windows of {}", kC4Windows, request.protocol), count);
+  }
+  return count;
+}
+
 TokenWindows MakeC4(const WindowRequest& request, const Tokenizer& tokenizer) {
   PythonRandom random(0);
-  const Index count = std::min(kC4Windows, request.max_windows.value_or(kC4Windows));
-  return RandomCrops(ReadTextRows(request.file), EncodeBy(tokenizer), request.window_tokens, count,
-                     random, request.file.string());
+  return RandomCrops(ReadTextRows(request.file), EncodeBy(tokenizer), request.window_tokens,
+                     C4Windows(request), random, request.file.string());
 }
 
 TokenWindows MakeC4New(const WindowRequest& request, const Tokenizer& tokenizer) {
+  const Index wanted = C4Windows(request);
   const TextRows rows = ReadTextRows(request.file, kC4Documents);
-  const Index wanted = std::min(kC4Windows, request.max_windows.value_or(kC4Windows));
   TokenWindows windows = CutText(JoinRows(rows, " "), EncodeBy(tokenizer), request.window_tokens,
                                  wanted, request.file.string());
   // 1100 documents may give fewer than 256 windows: that is the protocol. Fewer documents stand for
@@ -81,6 +92,15 @@ TokenId PrefixOf(const Tokenizer& tokenizer, const std::string& source) {
                    "before the first token of a page");
 }
 
+// What the text has is less than what is asked for.
+void RefuseMoreThan(const TokenWindows& windows, const WindowRequest& request) {
+  if (request.max_windows.value_or(0) <= windows.count()) return;
+  throw MaxWindowsError(windows.source,
+                        fmt::format("at most {} windows of {} tokens, all that {} has",
+                                    windows.count(), windows.window_tokens, windows.source),
+                        *request.max_windows);
+}
+
 TokenWindows MakeLmEvalWikiText(const WindowRequest& request, const Tokenizer& tokenizer) {
   const std::string source = request.file.string();
   const std::vector<std::string> pages = WikiTextPages(WithLineFeeds(ReadRawText(request.file)));
@@ -93,6 +113,7 @@ TokenWindows MakeLmEvalWikiText(const WindowRequest& request, const Tokenizer& t
   Index kept = 0;
   TokenWindows windows = RollDocuments(documents, EncodeBy(tokenizer), PrefixOf(tokenizer, source),
                                        request.window_tokens, request.max_windows, source, &kept);
+  if (kept == static_cast<Index>(pages.size())) RefuseMoreThan(windows, request);
   windows.text_size = TextSize{};
   for (const std::string& page : std::span(pages).first(static_cast<std::size_t>(kept))) {
     windows.text_size->words += CountPiecesAtSpace(page);
@@ -149,10 +170,12 @@ TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer
   DAQ_CHECK(request.window_tokens >= 2 && request.max_windows.value_or(1) >= 1,
             "sizes checked where they were read");
   const MakeWindows make = kMakers.at(static_cast<std::size_t>(info - kProtocols.data()));
-  if (make == nullptr) return ReadIdWindows(request.file, request.max_windows, vocab_size);
-  DAQ_CHECK(tokenizer != nullptr, "a text needs a tokenizer");
-  TokenWindows windows = make(request, *tokenizer);
-  CheckIds(windows, vocab_size);
+  DAQ_CHECK(make == nullptr || tokenizer != nullptr, "a text needs a tokenizer");
+  TokenWindows windows = make == nullptr
+                             ? ReadIdWindows(request.file, request.max_windows, vocab_size)
+                             : make(request, *tokenizer);
+  if (make != MakeLmEvalWikiText) RefuseMoreThan(windows, request);
+  if (make != nullptr) CheckIds(windows, vocab_size);
   return windows;
 }
 

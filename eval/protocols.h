@@ -31,13 +31,14 @@ struct WindowRequest {
   std::filesystem::path
       file;  // an existing text (.jsonl, .json.gz, .txt, .raw, .tokens) or, for `ids`, .json
   Index window_tokens = 2048;        // >= 2
-  std::optional<Index> max_windows;  // keep the first so many windows; >= 1
+  std::optional<Index> max_windows;  // keep the first so many windows, which are there; >= 1
 };
 
 // Reads, joins, tokenises and cuts as the protocol says. Throws InputError for a missing, damaged
 // or empty file, a text shorter than the protocol's windows or without its pages, an id outside [0,
-// vocab_size), or `ids` of unequal length. For `ids` the tokenizer may be null and window_tokens is
-// the file's own.
+// vocab_size), or `ids` of unequal length, and MaxWindowsError for more max_windows than the text
+// or the protocol has (lm-eval-wikitext: or fewer than its first page has). For `ids` the tokenizer
+// may be null and window_tokens is the file's own.
 TokenWindows MakeEvaluationWindows(const WindowRequest& request, const Tokenizer* tokenizer,
                                    Index vocab_size);
 

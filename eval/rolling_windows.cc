@@ -7,6 +7,7 @@
 #include "base/error.h"
 #include "base/interrupt.h"
 #include "base/sha256.h"
+#include "eval/max_windows.h"
 
 namespace daq {
 namespace {
@@ -54,9 +55,8 @@ TokenWindows RollDocuments(const std::vector<std::string>& documents, const Enco
     const Index count = (static_cast<Index>(own.size()) + window_tokens - 1) / window_tokens;
     if (max_windows && windows.count() + count > *max_windows) {
       if (*kept_documents > 0) break;
-      throw InputError({source}, "max_windows",
-                       fmt::format("{} or more, the windows of the first page", count),
-                       fmt::format("{}", *max_windows));
+      throw MaxWindowsError(source, fmt::format("{} or more, the windows of the first page", count),
+                            *max_windows);
     }
     tokens.insert(tokens.end(), own.begin(), own.end());
     AppendDocument(tokens, &windows);

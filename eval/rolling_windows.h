@@ -17,7 +17,7 @@ namespace daq {
 //
 // Keeps the documents whose windows are all among the first max_windows: a number by words needs
 // whole documents. Documents have a token or more. The text hash is of the documents, one after
-// another. Throws InputError if max_windows does not hold the first document.
+// another. Throws MaxWindowsError if max_windows does not hold the first document.
 TokenWindows RollDocuments(const std::vector<std::string>& documents, const EncodeText& encode,
                            TokenId prefix, Index window_tokens, std::optional<Index> max_windows,
                            const std::string& source, Index* kept_documents);

@@ -43,14 +43,16 @@ TokenWindows CalibrationTexts::Windows(const std::string& model, const Calibrati
       text->made = error;
     }
   }
-  if (const auto* error = std::get_if<InputError>(&text->made)) throw InputError(*error);
+  if (const auto* error = std::get_if<InputError>(&text->made))
+    throw request.source.place.Before(*error);
   const CalibrationWindows& windows = std::get<CalibrationWindows>(text->made);
   const Index wanted = request.windows.value_or(windows.count());
   if (windows.count() < wanted) {
-    throw InputError({windows.all().source}, "calibration.windows",
-                     fmt::format("at most {} windows of {} tokens, all this text has",
-                                 windows.count(), windows.all().window_tokens),
-                     std::to_string(wanted));
+    throw InputError(
+        request.windows_place.where, request.windows_place.path,
+        fmt::format("at most {} windows of {} tokens, all that {} has", windows.count(),
+                    windows.all().window_tokens, windows.all().source),
+        std::to_string(wanted));
   }
   return windows.First(wanted);
 }

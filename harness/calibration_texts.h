@@ -19,9 +19,9 @@ class CalibrationTexts {
 
   explicit CalibrationTexts(const ExperimentFile& experiment);
 
-  // The windows of a request of the experiment, for the model of that name. Throws InputError as
-  // `make` does (for every request that shares the text), and if the text has fewer windows than
-  // this request asks for.
+  // The windows of a request of the experiment, for the model of that name. Throws InputError, with
+  // the config's key, as `make` does (for every request that shares the text), and if the text has
+  // fewer windows than this request asks for.
   TokenWindows Windows(const std::string& model, const CalibrationRequest& request,
                        const Make& make);
 

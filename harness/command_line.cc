@@ -11,9 +11,11 @@
 #include <cstdlib>
 #include <filesystem>
 #include <functional>
-#include <map>
+#include <set>
 #include <string_view>
 #include <system_error>
+#include <utility>
+#include <vector>
 
 #include "base/blas.h"
 #include "base/bus_error.h"
@@ -21,6 +23,7 @@
 #include "base/interrupt.h"
 #include "base/thread_pool.h"
 #include "harness/byte_size.h"
+#include "harness/command_options.h"
 #include "harness/datasets.h"
 #include "harness/download_progress.h"
 #include "harness/explain.h"
@@ -64,18 +67,30 @@ struct Arguments {
 // the page cache, through which weights are read, and for other programs.
 std::uint64_t MemoryBudget(const Arguments& arguments, const ExperimentFile& experiment) {
   if (!arguments.memory_budget.empty())
-    return ParseByteSize(arguments.memory_budget, {"--memory-budget"}, "value");
+    return ParseByteSize(arguments.memory_budget, {}, "--memory-budget");
   if (experiment.memory_budget_bytes) return *experiment.memory_budget_bytes;
   return PhysicalMemoryBytes() / 10 * 7;
 }
 
 RunOptions OptionsFor(const Arguments& arguments, const ExperimentFile& experiment) {
   RunOptions options = arguments.run;
-  options.data = DataFolders(arguments.data);
+  options.data = DataFolder(arguments.data);
+  if (!arguments.data.empty() && !std::filesystem::is_directory(arguments.data)) {
+    throw InputError({}, "--data", "a folder that is there", fmt::format("\"{}\"", arguments.data));
+  }
   options.memory_budget_bytes = MemoryBudget(arguments, experiment);
   options.save_interval = std::chrono::seconds(arguments.save_seconds);
   if (!arguments.shard.empty()) options.shard = ParseShard(arguments.shard);
   return options;
+}
+
+// Before hours of work whose results could not be kept.
+void MakeResultsFolder(const Arguments& arguments) {
+  const std::filesystem::path& folder = arguments.run.results;
+  std::error_code error;
+  std::filesystem::create_directories(folder, error);
+  if (error)
+    throw std::system_error(error, fmt::format("--results: cannot create {}", folder.string()));
 }
 
 std::string ReportOf(const ExperimentFile& experiment, const Arguments& arguments) {
@@ -88,6 +103,7 @@ int RunCommand(const Arguments& arguments) {
   const ExperimentFile experiment = ReadExperimentFile(arguments.config);
   SetUpBlas();
   const RunOptions options = OptionsFor(arguments, experiment);
+  MakeResultsFolder(arguments);
   const RunOutcome outcome = RunExperiment(experiment, options);
   // A part's table is empty where the other parts' cells go.
   if (!options.shard && (options.stage == RunStage::kAll || options.stage == RunStage::kEvaluate))
@@ -97,33 +113,41 @@ int RunCommand(const Arguments& arguments) {
 
 int PlanCommand(const Arguments& arguments) {
   const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  const RunOptions options = OptionsFor(arguments, experiment);
   if (arguments.explain) {
     fmt::print("{}", Explain(experiment));
     return 0;
   }
   SetUpBlas();
-  fmt::print("{}", PlanExperiment(experiment, OptionsFor(arguments, experiment)));
-  return 0;
+  MakeResultsFolder(arguments);
+  const Plan plan = PlanExperiment(experiment, options);
+  fmt::print("{}", plan.text);
+  return plan.runs ? 0 : kExitBadInput;
 }
 
 int ReportCommand(const Arguments& arguments) {
   std::vector<std::string> reports;
-  for (const std::string& config : arguments.configs)
+  std::set<std::filesystem::path> seen;
+  for (const std::string& config : arguments.configs) {
+    if (!seen.insert(std::filesystem::weakly_canonical(config)).second)
+      throw InputError({}, "CONFIG", "every experiment once", config + " again");
     reports.push_back(ReportOf(ReadExperimentFile(config), arguments));
+  }
   fmt::print("{}", JoinReports(reports, arguments.format));
   return 0;
 }
 
 int SlurmCommand(const Arguments& arguments) {
   const ExperimentFile experiment = ReadExperimentFile(arguments.config);
+  const RunOptions options = OptionsFor(arguments, experiment);
   SetUpBlas();
+  MakeResultsFolder(arguments);
   fmt::print("{}",
-             WriteSlurmScripts(experiment, OptionsFor(arguments, experiment), arguments.tasks));
+             WriteSlurmScripts(experiment, options, arguments.tasks, arguments.sbatch_options));
   if (!arguments.submit) return 0;
   std::fflush(stdout);
   const std::string command =
-      fmt::format("'{}' {}", SubmitScript(experiment, arguments.run.results).string(),
-                  arguments.sbatch_options);
+      fmt::format("'{}'", SubmitScript(experiment, arguments.run.results).string());
   const int status = std::system(command.c_str());
   if (status == 0) return 0;
   // What submit.sh refuses itself; all else is sbatch's.
@@ -138,12 +162,13 @@ int InspectCommand(const Arguments& arguments) {
     return 0;
   }
   SetUpBlas();
+  MakeResultsFolder(arguments);
   fmt::print("{}", InspectLayer(experiment, options, arguments.inspect));
   return 0;
 }
 
 int FetchCommand(const Arguments& arguments) {
-  const std::filesystem::path folder = DataFolders(arguments.data).front();
+  const std::filesystem::path folder = DataFolder(arguments.data);
   DownloadProgress progress;
   const std::vector<FetchedFile> files =
       FetchDataset(Datasets(), arguments.dataset, folder, std::ref(progress));
@@ -159,6 +184,20 @@ int FetchCommand(const Arguments& arguments) {
   return 0;
 }
 
+void AddResultsOption(CLI::App* command, Arguments* arguments) {
+  command->add_option("--results", arguments->run.results, "folder of results")
+      ->check(Something("a folder"))
+      ->default_val("results");
+}
+
+void AddDataOption(CLI::App* command, Arguments* arguments) {
+  command
+      ->add_option("--data", arguments->data,
+                   "the folder of datasets (default: $DAQ_BENCH_DATA, else data); no other is "
+                   "looked into")
+      ->check(Something("a folder"));
+}
+
 void AddRunOptions(CLI::App* command, Arguments* arguments) {
   command
       ->add_option("CONFIG", arguments->config, "experiment file (configs/README.md has every key)")
@@ -168,13 +207,13 @@ void AddRunOptions(CLI::App* command, Arguments* arguments) {
                    "threads to compute with; results do not depend on it")
       ->check(CLI::Range(1, 4096))
       ->default_val(AvailableProcessors());
-  command->add_option("--memory-budget", arguments->memory_budget,
-                      "memory the process may use, such as 12GiB (default: the config's, else 70 % "
-                      "of the machine's)");
-  command->add_option("--results", arguments->run.results, "folder of results")
-      ->default_val("results");
-  command->add_option("--data", arguments->data,
-                      "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+  command
+      ->add_option("--memory-budget", arguments->memory_budget,
+                   "memory the process may use, such as 12GiB (default: the config's, else 70 % "
+                   "of the machine's)")
+      ->check(Something("a size such as 12GiB"));
+  AddResultsOption(command, arguments);
+  AddDataOption(command, arguments);
 }
 
 void AddGateOption(CLI::App* command, Arguments* arguments) {
@@ -183,13 +222,13 @@ void AddGateOption(CLI::App* command, Arguments* arguments) {
 }
 
 void AddFormatOption(CLI::App* command, Arguments* arguments) {
-  static const std::map<std::string, ReportFormat> formats = {{"md", ReportFormat::kMarkdown},
-                                                              {"csv", ReportFormat::kCsv},
-                                                              {"json", ReportFormat::kJson},
-                                                              {"latex", ReportFormat::kLatex},
-                                                              {"html", ReportFormat::kHtml}};
-  command->add_option("--format", arguments->format, "md (default), csv, json, latex or html")
-      ->transform(CLI::CheckedTransformer(formats).description("{md,csv,json,latex,html}"));
+  AddNamed<ReportFormat>(command, "--format", "md (default), csv, json, latex or html",
+                         {{"md", ReportFormat::kMarkdown},
+                          {"csv", ReportFormat::kCsv},
+                          {"json", ReportFormat::kJson},
+                          {"latex", ReportFormat::kLatex},
+                          {"html", ReportFormat::kHtml}},
+                         &arguments->format);
 }
 
 // Declares every command; `action` becomes the one that was given.
@@ -198,8 +237,8 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   app->set_version_flag("--version", Version());
   app->footer(
       "daq-bench CONFIG is short for daq-bench run CONFIG.\n"
-      "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage, 3 the machine refused (disk, "
-      "memory, a missing program), 130 interrupted.");
+      "Exit codes: 0 done, 1 a cell failed, 2 bad input or usage (plan: a run would be refused), 3 "
+      "the machine refused (disk, memory, a missing program), 130 interrupted.");
 
   CLI::App* run =
       app->add_subcommand("run", "compute the cells that are missing, then print the table");
@@ -215,19 +254,18 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   AddGateOption(run, arguments);
   run->add_option("--shard", arguments->shard,
                   "compute one part of the work, such as 2/4, beside the other parts in the same "
-                  "results folder (docs/clusters.md)");
-  static const std::map<std::string, RunStage> stages = {
-      {"all", RunStage::kAll},
-      {"full_precision", RunStage::kFullPrecision},
-      {"quantize", RunStage::kQuantize},
-      {"evaluate", RunStage::kEvaluate}};
-  run->add_option(
-         "--stage", arguments->run.stage,
-         "all (default), full_precision (evaluates it alone, where it is compared with published "
-         "values before the rest), quantize or evaluate; quantised models wait in the results "
-         "folder")
-      ->transform(
-          CLI::CheckedTransformer(stages).description("{all,full_precision,quantize,evaluate}"));
+                  "results folder (docs/clusters.md)")
+      ->check(Something("a part such as 2/4"));
+  AddNamed<RunStage>(
+      run, "--stage",
+      "all (default), full_precision (evaluates it alone, where it is compared with published "
+      "values before the rest), quantize or evaluate; quantised models wait in the results "
+      "folder",
+      {{"all", RunStage::kAll},
+       {"full_precision", RunStage::kFullPrecision},
+       {"quantize", RunStage::kQuantize},
+       {"evaluate", RunStage::kEvaluate}},
+      &arguments->run.stage);
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 
   CLI::App* plan =
@@ -239,12 +277,13 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
 
   CLI::App* report = app->add_subcommand("report", "print the finished cells of experiments");
   report->add_option("CONFIG", arguments->configs, "experiment files")->required();
-  report->add_option("--results", arguments->run.results, "folder of results")
-      ->default_val("results");
+  AddResultsOption(report, arguments);
   AddFormatOption(report, arguments);
-  report->add_option("--against", arguments->against,
-                     "compare each row with this one, such as awq (of the row's own format), \"rtn "
-                     "nf4 channel\" or fp16: paired difference, 95 % interval, significance");
+  report
+      ->add_option("--against", arguments->against,
+                   "compare each row with this one, such as awq (of the row's own format), \"rtn "
+                   "nf4 channel\" or fp16: paired difference, 95 % interval, significance")
+      ->check(Something("a row of the table"));
   report->callback([=] { *action = [=] { return ReportCommand(*arguments); }; });
 
   CLI::App* slurm = app->add_subcommand(
@@ -256,29 +295,35 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   AddGateOption(slurm, arguments);
   slurm->add_flag("--submit", arguments->submit, "submit them");
   slurm->add_option("--sbatch", arguments->sbatch_options,
-                    "options for sbatch, such as \"--partition=long --account=me\"");
+                    "options for sbatch, such as \"--partition=long --account=me\": submit.sh has "
+                    "them");
   slurm->callback([=] { *action = [=] { return SlurmCommand(*arguments); }; });
 
   CLI::App* inspect = app->add_subcommand(
       "inspect", "what each recipe did to the layers: errors, clipping, density, codes");
   AddRunOptions(inspect, arguments);
-  inspect->add_option(
-      "--layer", arguments->inspect.layer,
-      "one layer, such as 0.mlp.up_proj: quantised anew, with a plot (default: means "
-      "of the finished cells)");
+  inspect
+      ->add_option("--layer", arguments->inspect.layer,
+                   "one layer, such as 0.mlp.up_proj: quantised anew, with a plot (default: means "
+                   "of the finished cells)")
+      ->check(Something("a layer"));
   inspect->add_option("--row", arguments->inspect.row, "the output channel that is drawn")
       ->default_val(0);
-  inspect->add_option("--plot", arguments->inspect.plot,
-                      "SVG file to write (default: <results>/<experiment>/<layer>.svg)");
+  inspect
+      ->add_option("--plot", arguments->inspect.plot,
+                   "SVG file to write (default: <results>/<experiment>/<layer>.svg)")
+      ->check(Something("a file"));
   inspect->add_flag("--quiet", arguments->run.quiet, "no progress");
   inspect->callback([=] { *action = [=] { return InspectCommand(*arguments); }; });
 
   CLI::App* fetch = app->add_subcommand("fetch", "download a dataset and check its hash");
-  fetch->add_option("DATASET", arguments->dataset, "wikitext2 or c4 (configs/datasets.yaml)")
+  std::vector<std::string_view> datasets;
+  for (const Dataset& dataset : Datasets().datasets) datasets.push_back(dataset.name);
+  fetch->add_option("DATASET", arguments->dataset, OneOf(datasets) + " (configs/datasets.yaml)")
       ->required();
-  fetch->add_option("--data", arguments->data,
-                    "folder of datasets (default: $DAQ_BENCH_DATA, else data)");
+  AddDataOption(fetch, arguments);
   fetch->callback([=] { *action = [=] { return FetchCommand(*arguments); }; });
+  for (CLI::App* command : app->get_subcommands({})) command->allow_extras();  // ExtraMistake
 }
 
 constexpr std::array<std::string_view, 6> kCommands = {"run",     "plan",  "report",
@@ -335,6 +380,10 @@ int RunCommandLine(std::vector<std::string> arguments) {
     app.parse(arguments);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitBadInput;
+  }
+  if (const std::string mistake = ExtraMistake(*app.get_subcommands().front()); !mistake.empty()) {
+    fmt::print(stderr, "{}\n", mistake);
+    return kExitBadInput;
   }
   CatchInterrupts();
   ExplainBusErrors(kExitMachine);

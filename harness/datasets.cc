@@ -6,6 +6,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "harness/nearest_name.h"
 
 namespace daq {
 namespace {
@@ -18,10 +19,14 @@ auto FindByName(const Items& items, std::string_view name) -> const typename Ite
 }
 
 template <typename Items>
-std::string Names(const Items& items) {
-  std::string names;
-  for (const auto& item : items) names += (names.empty() ? "" : ", ") + item.name;
+std::vector<std::string_view> Names(const Items& items) {
+  std::vector<std::string_view> names;
+  for (const auto& item : items) names.push_back(item.name);
   return names;
+}
+
+std::string Found(std::string_view name, const std::vector<std::string_view>& names) {
+  return fmt::format("\"{}\"{}", name, DidYouMean(name, names));
 }
 
 }  // namespace
@@ -33,8 +38,7 @@ const DatasetFile* Dataset::FindFile(std::string_view file) const {
 const DatasetFile& Dataset::RequireFile(std::string_view file) const {
   const DatasetFile* found = FindFile(file);
   if (found == nullptr) {
-    throw InputError({"dataset " + name}, "file", "one of " + Names(files),
-                     fmt::format("\"{}\"", file));
+    throw InputError({"dataset " + name}, "file", OneOf(Names(files)), Found(file, Names(files)));
   }
   return *found;
 }
@@ -46,33 +50,26 @@ const Dataset* DatasetTable::Find(std::string_view name) const {
 const Dataset& DatasetTable::Require(std::string_view name) const {
   const Dataset* found = Find(name);
   if (found == nullptr) {
-    throw InputError({"dataset"}, "name", "one of " + Names(datasets), fmt::format("\"{}\"", name));
+    throw InputError({}, "dataset", OneOf(Names(datasets)), Found(name, Names(datasets)));
   }
   return *found;
 }
 
-std::vector<std::filesystem::path> DataFolders(const std::filesystem::path& data_flag) {
-  std::vector<std::filesystem::path> folders;
-  if (!data_flag.empty()) folders.push_back(data_flag);
+std::filesystem::path DataFolder(const std::filesystem::path& data_flag) {
+  if (!data_flag.empty()) return data_flag;
   const char* variable = std::getenv("DAQ_BENCH_DATA");
-  if (variable != nullptr && *variable != '\0') folders.emplace_back(variable);
-  folders.emplace_back("data");
-  return folders;
+  return variable != nullptr && *variable != '\0' ? variable : "data";
 }
 
 std::filesystem::path FindDatasetFile(const DatasetTable& table, std::string_view dataset,
-                                      std::string_view file,
-                                      std::span<const std::filesystem::path> search_folders) {
+                                      std::string_view file, const std::filesystem::path& folder) {
   const DatasetFile& wanted = table.Require(dataset).RequireFile(file);
-  std::string places;
-  for (const std::filesystem::path& folder : search_folders) {
-    std::filesystem::path path = folder / wanted.path;
-    if (std::filesystem::exists(path)) return path;
-    places += (places.empty() ? "" : ", ") + folder.string();
-  }
-  throw InputError({wanted.path},
-                   fmt::format("not found in the data folders ({}); get it by: daq-bench fetch {}",
-                               places, dataset));
+  std::filesystem::path path = folder / wanted.path;
+  if (std::filesystem::exists(path)) return path;
+  throw InputError(
+      {wanted.path},
+      fmt::format("not found in the data folder {0}; get it by: daq-bench fetch {1} --data {0}",
+                  folder.string(), dataset));
 }
 
 }  // namespace daq

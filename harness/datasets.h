@@ -1,7 +1,6 @@
 #pragma once
 #include <cstdint>
 #include <filesystem>
-#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -60,15 +59,13 @@ DatasetTable ReadDatasetTable(const std::string& yaml, const std::string& file);
 // configs/datasets.yaml as it was when the program was built.
 const DatasetTable& Datasets();
 
-// Where dataset files are looked for, in this order: --data DIR (empty: not given), DAQ_BENCH_DATA
-// if set, ./data. `fetch` writes to the first.
-std::vector<std::filesystem::path> DataFolders(const std::filesystem::path& data_flag);
+// The one folder that dataset files are in, and that `fetch` writes to: --data DIR (empty: not
+// given), else DAQ_BENCH_DATA if set, else ./data.
+std::filesystem::path DataFolder(const std::filesystem::path& data_flag);
 
-// The first existing folder/path of that file. Throws InputError if there is none, naming the
-// places looked at and the command that gets it, and for a dataset or file that the table does not
-// have, naming those it has.
+// That file's path in the data folder. Throws InputError if it is not there, with the command that
+// gets it, and for a dataset or file that the table does not have, naming those it has.
 std::filesystem::path FindDatasetFile(const DatasetTable& table, std::string_view dataset,
-                                      std::string_view file,
-                                      std::span<const std::filesystem::path> search_folders);
+                                      std::string_view file, const std::filesystem::path& folder);
 
 }  // namespace daq

@@ -242,7 +242,7 @@ std::uint64_t QuantizedBytes(const ModelConfig& config, const Format& format) {
 
 bool StatesFitInMemory(const MemoryEstimate& estimate, std::uint64_t memory_budget_bytes) {
   if (estimate.fixed_bytes > memory_budget_bytes) {
-    throw InputError({"memory_budget"}, "value",
+    throw InputError({}, "memory_budget",
                      // Rounded up, in a form that the option takes.
                      fmt::format("at least {}MiB for this model, window and number of threads",
                                  (estimate.fixed_bytes + (1U << 20U) - 1) >> 20U),

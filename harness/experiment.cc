@@ -65,6 +65,7 @@ std::optional<CalibrationRequest> CalibrationOf(const YamlValue& value, const Re
                        "\"authors\"");
     }
     request = FindAuthorsCalibration(recipe.method);
+    if (request) request->source.place = request->windows_place = choice.place;
   }
   if (!request && NeedsCalibration(recipe)) {
     throw InputError(
@@ -82,7 +83,9 @@ std::vector<RecipeRequest> ReadRecipes(YamlMap* map, const CalibrationChoice& fo
   std::vector<RecipeRequest> requests;
   SeenRecipes seen;
   for (const YamlValue& value : map->Get("recipes", kRecipes).List(kRecipes)) {
-    RecipeRequest request{.recipe = ReadRecipe(value), .calibration = {}, .where = value.where()};
+    RecipeRequest request{.recipe = ReadRecipe(value)};
+    if (const std::optional<YamlValue> format = value.Child("format"))
+      request.format_place = format->place();
     const std::optional<YamlValue> own = value.Child("calibration");
     request.calibration =
         CalibrationOf(value, request.recipe, own ? ReadCalibration(*own, folder) : for_all);
@@ -109,8 +112,8 @@ Experiment ReadPoint(const YamlDocument& document, const std::filesystem::path& 
   YamlMap map(YamlValue(document), "a map with model, evaluate and recipes", KeysBelow(""));
   Experiment point;
   const YamlValue model = map.Get("model", "a folder or a Hugging Face id");
-  point.model = model.Text("a folder or a Hugging Face id");
-  point.model_where = model.where();
+  point.model = model.FileName("a folder or a Hugging Face id");
+  point.model_place = model.place();
   CalibrationChoice calibration;
   if (const std::optional<YamlValue> value = map.Find("calibration")) {
     calibration = ReadCalibration(*value, folder);
@@ -159,9 +162,9 @@ void CheckCodebookNames(const std::vector<Experiment>& points) {
       const Codebook& named = first->second->recipe.format.codebook;
       if (is_new || named == book) continue;
       throw InputError(
-          request.where, "recipes.format.codebook",
+          request.format_place.where, request.format_place.path + ".codebook",
           fmt::format("another name than \"{}\", which line {} gives to [{}]", book.name,
-                      first->second->where.line, fmt::join(named.values, ", ")),
+                      first->second->format_place.where.line, fmt::join(named.values, ", ")),
           fmt::format("[{}]", fmt::join(book.values, ", ")));
     }
   }

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/matrix.h"
+#include "harness/config_place.h"
 #include "harness/stop_rule.h"
 #include "methods/recipe.h"
 
@@ -18,6 +19,7 @@ struct TextSource {
   std::filesystem::path file = {};  // empty: the dataset's file below
   std::string dataset = {};         // an entry of the dataset table; empty where `file` is given
   std::string dataset_file = {};    // one of that entry's files
+  ConfigPlace place = {};           // which names it, or what it is the text of
 
   bool operator==(const TextSource&) const = default;
 };
@@ -30,6 +32,7 @@ struct CalibrationRequest {
   std::optional<Index> documents = {};    // >= 1
   Index window_tokens = 512;              // >= 2; for `ids` the file has its own
   std::optional<std::int64_t> seed = {};  // >= 0; empty: nothing is drawn at random
+  ConfigPlace windows_place = {};         // of `windows`, or of the whole where it is not given
 
   bool operator==(const CalibrationRequest&) const = default;
 };
@@ -42,18 +45,18 @@ struct EvaluationRequest {
   TextSource source;
   Index window_tokens = 2048;  // the protocol's own, unless given
   std::optional<Index> max_windows = {};
-  bool token_metrics = false;  // also compare each token's prediction with full precision's
+  ConfigPlace max_windows_place = {};  // where it is given
+  bool token_metrics = false;          // also compare each token's prediction with full precision's
   std::optional<StopRule> stop_when = {};  // empty: all windows
 
   bool operator==(const EvaluationRequest&) const = default;
 };
 
-// A recipe, what it is calibrated on, and where the config says it, for messages that come after
-// reading.
+// A recipe, what it is calibrated on, and where the config has its format.
 struct RecipeRequest {
   Recipe recipe;
   std::optional<CalibrationRequest> calibration = {};  // empty: none; always so for full precision
-  FileLocation where;
+  ConfigPlace format_place = {};
 };
 
 // What a row or a column of a table may stand for.
@@ -90,7 +93,7 @@ struct Experiment {
       sweep_point;  // key and value, in the order of the file
   std::string
       model;  // a folder (relative to the config's folder, or absolute) or a Hugging Face id
-  FileLocation model_where;
+  ConfigPlace model_place = {};
   std::vector<EvaluationRequest> evaluations;
   std::vector<RecipeRequest> recipes;
   std::optional<CalibrationRequest> held_out = {};  // for layer reports only

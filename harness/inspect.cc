@@ -60,7 +60,7 @@ LayerPlace FindLayer(const ModelConfig& config, const std::string& name) {
     }
   }
   const std::vector<std::string_view> views(names.begin(), names.end());
-  throw InputError({"--layer"}, "value",
+  throw InputError({}, "--layer",
                    fmt::format("a linear layer of the model's {} blocks, such as {}",
                                config.num_layers, names.front()),
                    fmt::format("\"{}\"{}", name, DidYouMean(full, views)));
@@ -194,7 +194,7 @@ std::string InspectLayer(const ExperimentFile& experiment, const RunOptions& opt
   const std::string name = LinearLayerName(place.block, place.layer);
   const MatrixShape shape = LinearLayerShape(config, place.layer);
   if (request.row < 0 || request.row >= shape.out_features) {
-    throw InputError({"--row"}, "value",
+    throw InputError({}, "--row",
                      fmt::format("an output channel of {}, 0 to {}", name, shape.out_features - 1),
                      std::to_string(request.row));
   }

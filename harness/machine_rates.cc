@@ -1,10 +1,12 @@
 #include "harness/machine_rates.h"
 
+#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <ctime>
 #include <functional>
 #include <nlohmann/json.hpp>
 #include <string>
@@ -115,15 +117,27 @@ double RateOf(const nlohmann::json& rates, const char* name) {
   return found != rates.end() && found->is_number() ? found->get<double>() : 0;
 }
 
+// Empty for anything but a text.
+std::string DateOf(const nlohmann::json& rates) {
+  const auto found = rates.find("date");
+  return found != rates.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 }  // namespace
 
 MachineRates MeasureRates(ThreadPool* pool) {
   return {.products = MeasureProducts(pool),
           .core_seconds = kReferenceSeconds * MeasureSearches(pool),
-          .bytes = MeasureMemory(pool)};
+          .bytes = MeasureMemory(pool),
+          .threads = pool->threads(),
+          .date = fmt::format("{:%Y-%m-%d}", fmt::gmtime(std::time(nullptr)))};
 }
 
 MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
+  if (pool->threads() > AvailableProcessors()) {
+    ThreadPool all(AvailableProcessors());
+    return KeptRates(file, &all);
+  }
   const nlohmann::ordered_json host = DescribeHost(pool->threads());
   const std::string key = fmt::format("{}, {}, {} threads", host.at("processor").get<std::string>(),
                                       host.at("blas").get<std::string>(), pool->threads());
@@ -131,12 +145,17 @@ MachineRates KeptRates(const std::filesystem::path& file, ThreadPool* pool) {
   if (const auto found = kept.find(key); found != kept.end() && found->is_object()) {
     const MachineRates rates{.products = RateOf(*found, "products"),
                              .core_seconds = RateOf(*found, "core_seconds"),
-                             .bytes = RateOf(*found, "bytes")};
-    if (rates.products > 0 && rates.core_seconds > 0 && rates.bytes > 0) return rates;
+                             .bytes = RateOf(*found, "bytes"),
+                             .threads = pool->threads(),
+                             .date = DateOf(*found)};
+    if (rates.products > 0 && rates.core_seconds > 0 && rates.bytes > 0 && !rates.date.empty())
+      return rates;
   }
   const MachineRates rates = MeasureRates(pool);
-  kept[key] = {
-      {"products", rates.products}, {"core_seconds", rates.core_seconds}, {"bytes", rates.bytes}};
+  kept[key] = {{"products", rates.products},
+               {"core_seconds", rates.core_seconds},
+               {"bytes", rates.bytes},
+               {"date", rates.date}};
   try {
     std::filesystem::create_directories(file.parent_path());
     WriteFileAtomically(file, kept.dump(1) + "\n");

@@ -26,6 +26,10 @@ std::string ConfigHash(const ExperimentFile& experiment) {
   return Sha256Hex(ReadFile(experiment.path));
 }
 
+std::string PathOf(const ExperimentFile& experiment) {
+  return std::filesystem::absolute(experiment.path).lexically_normal().string();
+}
+
 [[noreturn]] void ThrowDamaged(const std::filesystem::path& file, const std::string& config) {
   throw InputError({file.string()},
                    fmt::format("the file is damaged: delete it and run daq-bench {}", config));
@@ -87,7 +91,10 @@ Manifest::Row MakeManifestRow(const std::string& model, const std::string& dtype
 }
 
 Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload) {
-  Manifest manifest{.config_sha256 = ConfigHash(experiment), .columns = {}, .rows = {}};
+  Manifest manifest{.config_sha256 = ConfigHash(experiment),
+                    .config = PathOf(experiment),
+                    .columns = {},
+                    .rows = {}};
   manifest.columns.resize(workload.columns.size());
   for (const EvaluationInput& evaluation : workload.evaluations) {
     manifest.columns[evaluation.column] = {.title = workload.columns[evaluation.column],
@@ -116,6 +123,7 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
 
 void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder) {
   Json json = {{"config_sha256", manifest.config_sha256},
+               {"config", manifest.config},
                {"columns", Json::array()},
                {"rows", Json::array()}};
   for (const Manifest::Column& column : manifest.columns) {
@@ -151,6 +159,7 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
   try {
     const Json json = ParseOrderedJson(ReadFile(file), file.string());
     json.at("config_sha256").get_to(manifest.config_sha256);
+    manifest.config = json.value("config", PathOf(experiment));
     for (const Json& column : json.at("columns")) {
       manifest.columns.push_back({.title = column.at("title"),
                                   .protocol = column.at("protocol"),
@@ -182,11 +191,14 @@ Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::p
     ThrowDamaged(file, config);
   }
   if (manifest.config_sha256 != ConfigHash(experiment)) {
-    throw InputError(
-        {config},
-        fmt::format("the config changed since its last run: run daq-bench {} (finished cells are "
-                    "kept, only new ones are computed)",
-                    config));
+    const std::string what =
+        manifest.config == PathOf(experiment)
+            ? "the config changed since its last run"
+            : fmt::format("another config of this name was run last, {}", manifest.config);
+    throw InputError({config},
+                     fmt::format("{}: run daq-bench {} (finished cells are kept, only new ones are "
+                                 "computed)",
+                                 what, config));
   }
   return manifest;
 }

@@ -35,6 +35,7 @@ struct Manifest {
     std::vector<std::string> cells;  // one id a column; empty where the matrix has no such cell
   };
   std::string config_sha256;
+  std::string config;  // its path, for messages
   std::vector<Column> columns;
   std::vector<Row> rows;
 };
@@ -54,8 +55,8 @@ Manifest MakeManifest(const ExperimentFile& experiment, const Workload& workload
 
 void WriteManifest(const Manifest& manifest, const std::filesystem::path& folder);
 
-// Throws InputError if there is none, or if the config changed since it was written: the message
-// says to run it.
+// Throws InputError if there is none, or if the config changed since it was written, or another of
+// the same name was run since: the message says to run it.
 Manifest ReadManifest(const ExperimentFile& experiment, const std::filesystem::path& folder);
 
 }  // namespace daq

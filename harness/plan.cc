@@ -2,6 +2,11 @@
 
 #include <fmt/format.h>
 
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "base/error.h"
 #include "harness/cell_store.h"
 #include "harness/machine_rates.h"
 #include "harness/pending.h"
@@ -40,51 +45,94 @@ std::size_t CellsAskedFor(const ExperimentFile& experiment) {
   return cells;
 }
 
+// What is pending, and what it needs.
+struct Left {
+  PendingCells pending = {};
+  Forecast forecast = {};
+};
+
+// What is wrong beside the inputs: a budget that is too small, full precision that is not what is
+// published.
+std::vector<std::string> Refusals(const Workload& work, const Left& left, const CellStore& store,
+                                  const RunOptions& options) {
+  std::vector<std::string> refusals;
+  const auto attempt = [&](const auto& step) {
+    try {
+      step();
+    } catch (const InputError& error) {
+      refusals.emplace_back(error.what());
+    }
+  };
+  attempt([&] {
+    StatesFitInMemory({.fixed_bytes = left.forecast.fixed_bytes}, options.memory_budget_bytes);
+  });
+  std::set<std::size_t> quantized;  // models
+  for (const Arm* arm : ArmsToQuantize(work, RunStage::kAll, left.pending))
+    quantized.insert(arm->model);
+  for (const std::size_t model : quantized) attempt([&] { OpenGateCells(work, model, store); });
+  return refusals;
+}
+
+std::string DescribeWork(const Left& left, const RunOptions& options) {
+  ThreadPool pool(options.threads);
+  const MachineRates rates = KeptRates(RatesFile(), &pool);
+  const Forecast& forecast = left.forecast;
+  std::string text = fmt::format(
+      "operations  {:.3g} TFLOP of products, {} of one core of searches, {} in memory\n",
+      forecast.work.products / 1e12, FormatSeconds(forecast.work.core_seconds),
+      FormatBytes(forecast.work.bytes));
+  text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
+                          FormatSeconds(rates.Seconds(forecast.work)), options.threads,
+                          rates.products / 1e9));
+  text.append(fmt::format(
+      "rates       measured on {} with {} threads{}; to measure anew delete {}\n", rates.date,
+      rates.threads, rates.threads < options.threads ? ", one a processor" : "",
+      RatesFile().string()));
+  text.append(fmt::format("memory      {} at most, of a budget of {}\n",
+                          FormatBytes(static_cast<double>(forecast.memory_bytes)),
+                          FormatBytes(static_cast<double>(options.memory_budget_bytes))));
+  text.append(
+      fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
+                  FormatBytes(static_cast<double>(forecast.packed_bytes)),
+                  options.keep_quantized ? "" : " (removed when evaluated)",
+                  FormatBytes(static_cast<double>(forecast.scratch_bytes))));
+  return text;
+}
+
 }  // namespace
 
-std::string PlanExperiment(const ExperimentFile& experiment, const RunOptions& options) {
+Plan PlanExperiment(const ExperimentFile& experiment, const RunOptions& options) {
   const std::filesystem::path folder = ExperimentFolder(experiment, options.results);
   const Workload work =
       ResolveWorkload(experiment, {.data = options.data, .results = options.results});
   const CellStore store(folder);
-  std::string text = fmt::format("# {}: {}\n\n", experiment.path.string(),
-                                 work.problems.empty()
-                                     ? fmt::format("{} cells", work.cells.size())
-                                     : fmt::format("inputs are there for {} of {} cells",
-                                                   work.cells.size(), CellsAskedFor(experiment)));
+  Left left{.pending = FindPending(work, WholeShare(work, RunStage::kAll), folder)};
+  left.forecast =
+      ForecastOf(work, RunStage::kAll, left.pending, options.threads, options.memory_budget_bytes);
+  std::vector<std::string> problems = work.problems;
+  for (std::string& refusal : Refusals(work, left, store, options))
+    problems.push_back(std::move(refusal));
+  Plan plan{.text = fmt::format("# {}: {}\n\n", experiment.path.string(),
+                                work.problems.empty()
+                                    ? fmt::format("{} cells", work.cells.size())
+                                    : fmt::format("inputs are there for {} of {} cells",
+                                                  work.cells.size(), CellsAskedFor(experiment))),
+            .runs = problems.empty()};
+  std::string& text = plan.text;
   if (!work.cells.empty()) text.append(CellTable(work, store)).append("\n");
-  for (const std::string& warning : work.warnings)
+  for (const std::string& warning : WarningsOf(work, options))
     text.append(fmt::format("warning: {}\n", warning));
-  if (!work.problems.empty()) {
+  if (!problems.empty()) {
     text.append("Missing or wrong inputs, without which a run does not start:\n");
-    for (const std::string& problem : work.problems) text.append(fmt::format("- {}\n", problem));
-    if (work.cells.empty()) return text;
+    for (const std::string& problem : problems) text.append(fmt::format("- {}\n", problem));
+    if (work.cells.empty()) return plan;
     text.append("\nOf the cells above:\n");
   }
-  const PendingCells pending = FindPending(work, WholeShare(work, RunStage::kAll), folder);
-  const Forecast left =
-      ForecastOf(work, RunStage::kAll, pending, options.threads, options.memory_budget_bytes);
-  ThreadPool pool(options.threads);
-  const MachineRates rates = KeptRates(RatesFile(), &pool);
-  text.append(fmt::format("left to do  {} of {} cells\n", pending.size(), work.cells.size()));
-  text.append(fmt::format(
-      "operations  {:.3g} TFLOP of products, {} of one core of searches, {} in memory\n",
-      left.work.products / 1e12, FormatSeconds(left.work.core_seconds),
-      FormatBytes(left.work.bytes)));
-  text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",
-                          FormatSeconds(rates.Seconds(left.work)), options.threads,
-                          rates.products / 1e9));
-  text.append(fmt::format("memory      {} at most, of a budget of {}\n",
-                          FormatBytes(static_cast<double>(left.memory_bytes)),
-                          FormatBytes(static_cast<double>(options.memory_budget_bytes))));
-  text.append(
-      fmt::format("disk        {} for quantised models{}, {} for scratch and saved states\n",
-                  FormatBytes(static_cast<double>(left.packed_bytes)),
-                  options.keep_quantized ? "" : " (removed when evaluated)",
-                  FormatBytes(static_cast<double>(left.scratch_bytes))));
+  text.append(fmt::format("left to do  {} of {} cells\n", left.pending.size(), work.cells.size()));
+  text.append(DescribeWork(left, options));
   text.append(fmt::format("gate        {}\n", DescribeGate(work)));
   text.append(fmt::format("results     {}\n", folder.string()));
-  return text;
+  return plan;
 }
 
 }  // namespace daq

@@ -179,7 +179,14 @@ std::string Report(const ExperimentFile& experiment, const Manifest& manifest,
                    const std::filesystem::path& folder, const ReportOptions& options) {
   const ReportCells cells(manifest, folder, options.against);
   const auto tables = [&] {
-    return MakeReportTables(manifest, cells, options.against, experiment.report);
+    ReportTables made = MakeReportTables(manifest, cells, options.against, experiment.report);
+    if (!options.against.empty() && !cells.compared()) {
+      made.meanings.push_back(fmt::format(
+          "--against {}: nothing is compared, for no finished cell has one of that row, "
+          "in its own format, beside it.\n",
+          options.against));
+    }
+    return made;
   };
   switch (options.format) {
     case ReportFormat::kMarkdown:

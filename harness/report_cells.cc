@@ -38,16 +38,27 @@ std::vector<std::string> NamesOf(const Row& row) {
   return names;
 }
 
-void RequireName(const Manifest& manifest, const std::string& against) {
+// The name of rows that is meant by `against`: itself, or the one that it is with the code book
+// alone in place of the format, "daq nf3" for "daq nf3-asym". Throws InputError if there is none.
+std::string NameOf(const Manifest& manifest, const std::string& against) {
   std::vector<std::string> names;
+  std::set<std::string> meant;
   for (const Row& row : manifest.rows) {
-    for (std::string& name : NamesOf(row)) names.push_back(std::move(name));
+    Row with_book = row;
+    with_book.format = row.codebook;
+    const std::vector<std::string> of_row = NamesOf(row);
+    const std::vector<std::string> of_book = NamesOf(with_book);
+    for (std::size_t i = 0; i < of_row.size(); ++i) {
+      if (of_book[i] == against) meant.insert(of_row[i]);
+      names.push_back(of_row[i]);
+    }
   }
-  if (std::find(names.begin(), names.end(), against) != names.end()) return;
+  if (std::find(names.begin(), names.end(), against) != names.end()) return against;
+  if (meant.size() == 1) return *meant.begin();
   if (names.empty()) names.emplace_back("fp16");  // a table without rows
   const std::vector<std::string_view> views(names.begin(), names.end());
   throw InputError(
-      {"--against"}, "value",
+      {}, "--against",
       fmt::format("the first fields of a row of the table, such as \"{}\"", names.front()),
       fmt::format("\"{}\"{}", against, DidYouMean(against, views)));
 }
@@ -143,11 +154,14 @@ class ReportCells::Comparison {
     }
   }
 
-  void AddDifferences(const std::string& against) {
+  // Whether there is any.
+  bool AddDifferences(const std::string& against) {
+    bool any = false;
     for (const Entry& entry : entries_) {
       const Entry* other = Partner(entry, against);
       Json& metric = entry.cell->metric;
       metric["against"] = other == nullptr ? Json() : Json(RowLabel(*other->row));
+      any |= other != nullptr;
       double difference = std::nan("");
       Interval interval;
       if (other != nullptr) {
@@ -158,6 +172,7 @@ class ReportCells::Comparison {
       Set(&metric, "difference", difference, interval);
       metric["significant"] = std::isfinite(interval.low) ? Json(interval.ExcludesZero()) : Json();
     }
+    return any;
   }
 
  private:
@@ -307,7 +322,7 @@ class ReportCells::Comparison {
 ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& folder,
                          const std::string& against)
     : cells_(manifest.rows.size()) {
-  if (!against.empty()) RequireName(manifest, against);
+  const std::string meant = against.empty() ? "" : NameOf(manifest, against);
   const CellStore store(folder);
   for (std::size_t row = 0; row < manifest.rows.size(); ++row) {
     for (const std::string& id : manifest.rows[row].cells) {
@@ -327,7 +342,7 @@ ReportCells::ReportCells(const Manifest& manifest, const std::filesystem::path& 
           entries.push_back({.row = &manifest.rows[row], .cell = &*cell});
       }
       Comparison comparison(std::move(entries), folder);
-      if (!against.empty()) comparison.AddDifferences(against);
+      if (!meant.empty() && comparison.AddDifferences(meant)) compared_ = true;
     }
   }
   for (std::vector<std::optional<ReportCell>>& row : cells_) {

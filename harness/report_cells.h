@@ -30,17 +30,21 @@ class ReportCells {
  public:
   // `against` names the row that each row is compared with, by the first of its fields as tables
   // print them: "awq", "awq nf3", "awq nf3 channel", ..., "fp16"; what it leaves out is as in the
-  // row that is compared. Empty: no such comparison. Throws InputError for a name that no row has,
-  // and for a damaged cell.
+  // row that is compared. "daq nf3" means "daq nf3-asym" where no row has that name itself. Empty:
+  // no such comparison. Throws InputError for a name that no row has, and for a damaged cell.
   ReportCells(const Manifest& manifest, const std::filesystem::path& folder,
               const std::string& against);
 
   // Null if the cell is not computed or the matrix has none there.
   const ReportCell* Find(std::size_t row, std::size_t column) const;
 
+  // Whether `against` gave any cell one to be compared with.
+  bool compared() const { return compared_; }
+
  private:
   class Comparison;
 
+  bool compared_ = false;
   std::vector<std::vector<std::optional<ReportCell>>> cells_;  // [row][column]
 };
 

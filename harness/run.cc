@@ -419,6 +419,17 @@ void RefuseProblems(const Workload& workload) {
   throw InputError(fmt::format("{}", fmt::join(workload.problems, "\n")));
 }
 
+std::vector<std::string> WarningsOf(const Workload& workload, const RunOptions& options) {
+  std::vector<std::string> warnings = workload.warnings;
+  const std::uint64_t memory = PhysicalMemoryBytes();
+  if (options.memory_budget_bytes > memory) {
+    warnings.push_back(fmt::format("memory_budget: {} is more than this machine has, {}",
+                                   FormatBytes(static_cast<double>(options.memory_budget_bytes)),
+                                   FormatBytes(static_cast<double>(memory))));
+  }
+  return warnings;
+}
+
 namespace {
 
 // What a killed run was writing. Only while the folder is locked: another run's are its own.
@@ -443,7 +454,8 @@ RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& opt
   const FolderLock lock(folder, share.whole ? FolderLock::Kind::kAlone : FolderLock::Kind::kShared);
   if (share.whole) RemoveTemporaryFiles(folder);
   WriteManifest(MakeManifest(experiment, work), folder);
-  for (const std::string& warning : work.warnings) fmt::print(stderr, "warning: {}\n", warning);
+  for (const std::string& warning : WarningsOf(work, options))
+    fmt::print(stderr, "warning: {}\n", warning);
   return Runner(work, share, options, folder).Run();
 }
 

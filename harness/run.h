@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "harness/experiment.h"
@@ -16,7 +17,7 @@ struct RunOptions {
   int threads = 1;
   std::uint64_t memory_budget_bytes = 0;
   std::filesystem::path results = "results";
-  std::vector<std::filesystem::path> data;
+  std::filesystem::path data = "data";
   std::chrono::seconds save_interval{60};
   bool keep_quantized = false;  // keep the packed weights of finished models
   bool quiet = false;           // no progress
@@ -44,5 +45,8 @@ RunOutcome RunExperiment(const ExperimentFile& experiment, const RunOptions& opt
 
 // Throws InputError that tells all of the workload's problems, if it has any.
 void RefuseProblems(const Workload& workload);
+
+// The workload's warnings, and what is odd about the options on this machine.
+std::vector<std::string> WarningsOf(const Workload& workload, const RunOptions& options);
 
 }  // namespace daq

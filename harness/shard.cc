@@ -138,7 +138,7 @@ Shard ParseShard(std::string_view text) {
   };
   if (slash == std::string_view::npos || !read(text.substr(0, slash), &shard.index) ||
       !read(text.substr(slash + 1), &shard.count) || shard.index < 1 || shard.count < shard.index) {
-    throw InputError({"--shard"}, "value", "I/N with 1 <= I <= N, such as 2/4",
+    throw InputError({}, "--shard", "I/N with 1 <= I <= N, such as 2/4",
                      fmt::format("\"{}\"", text));
   }
   return shard;

@@ -126,7 +126,7 @@ class Scripts {
 
   // `arrays`: those that have tasks, in order. Slurm runs jobs in the folder that they are
   // submitted from, so the scripts' own folder tells them from those of other users and results.
-  void WriteSubmit(const std::vector<JobArray>& arrays) const {
+  void WriteSubmit(const std::vector<JobArray>& arrays, const std::string& sbatch_options) const {
     std::string text = fmt::format(
         "#!/bin/bash\n"
         "# Submits the jobs of {0}; options for sbatch may follow, such as --partition=long.\n"
@@ -141,8 +141,8 @@ class Scripts {
         "  echo \"jobs of this experiment are still queued:$queued\" >&2\n"
         "  exit 2\n"
         "fi\n"
-        "submit() {{ sbatch --parsable --kill-on-invalid-dep=yes \"$@\"; }}\n",
-        experiment_.path.filename().string());
+        "submit() {{ sbatch --parsable --kill-on-invalid-dep=yes{1} \"$@\"; }}\n",
+        experiment_.path.filename().string(), sbatch_options.empty() ? "" : " " + sbatch_options);
     // Task by task: of a whole array Slurm remembers the exit code of a task that has run again
     // since, and then never starts what depends on it.
     std::string after;
@@ -163,10 +163,14 @@ class Scripts {
   static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
 
   std::string Command(std::string_view command) const {
-    return fmt::format("{} {} {} --results {} --data {} --threads {} --memory-budget {}B{}",
+    // Where it is not there, no text is in it: a folder that is named has to be there.
+    const std::string data =
+        fs::is_directory(options_.data)
+            ? fmt::format(" --data {}", Quoted(fs::absolute(options_.data).string()))
+            : "";
+    return fmt::format("{} {} {} --results {}{} --threads {} --memory-budget {}B{}",
                        Quoted(Program()), command, Quoted(fs::absolute(experiment_.path).string()),
-                       Quoted(Results()), Quoted(fs::absolute(options_.data.front()).string()),
-                       options_.threads, options_.memory_budget_bytes,
+                       Quoted(Results()), data, options_.threads, options_.memory_budget_bytes,
                        options_.gate ? "" : " --no-gate");
   }
 
@@ -249,7 +253,7 @@ fs::path SubmitScript(const ExperimentFile& experiment, const fs::path& results)
 }
 
 std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions& options,
-                              Index tasks) {
+                              Index tasks, const std::string& sbatch_options) {
   DAQ_CHECK(tasks >= 1, "an array has a task");
   const Workload work =
       ResolveWorkload(experiment, {.data = options.data, .results = options.results});
@@ -273,7 +277,7 @@ std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions
   }
   scripts.WriteReport(arrays.back());
   std::erase_if(arrays, [](const JobArray& part) { return part.tasks.empty(); });
-  scripts.WriteSubmit(arrays);
+  scripts.WriteSubmit(arrays, sbatch_options);
   return text + fmt::format("{} submits them, with the time and memory of the largest task\n",
                             SubmitScript(experiment, options.results).string());
 }

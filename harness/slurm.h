@@ -12,10 +12,10 @@ namespace daq {
 // before, a job that reports behind them, and submit.sh, which submits them all. Cores are
 // options.threads; memory and time come from the forecast of the largest task, time with a margin
 // of twice and ten minutes. `tasks` is the size of each array; tasks with nothing left to do are
-// left out. Throws InputError if an input is missing or wrong, or if full precision is known not to
-// be what is published of it.
+// left out. `sbatch_options` are for sbatch, as a shell reads them. Throws InputError if an input
+// is missing or wrong, or if full precision is known not to be what is published of it.
 std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions& options,
-                              Index tasks);
+                              Index tasks, const std::string& sbatch_options);
 
 // The script that submits them all.
 std::filesystem::path SubmitScript(const ExperimentFile& experiment,

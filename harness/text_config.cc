@@ -37,8 +37,7 @@ std::vector<std::string_view> FileNames(std::string_view dataset) {
 
 TextSource FileSource(const YamlValue& file, std::string_view expected,
                       const std::filesystem::path& folder) {
-  return {
-      .file = (folder / file.Text(expected)).lexically_normal(), .dataset = {}, .dataset_file = {}};
+  return {.file = (folder / file.FileName(expected)).lexically_normal(), .place = file.place()};
 }
 
 // The text of a protocol: `file`, or a dataset's file; `usual` is the protocol's own, which may be
@@ -52,6 +51,7 @@ TextSource ReadSource(YamlMap* map, const TextSource& usual, const std::filesyst
   }
   TextSource source = usual;
   if (const std::optional<YamlValue> dataset = map->Find("dataset")) {
+    source.place = dataset->place();
     source.dataset = dataset->Name(DatasetNames());
     // Another dataset's file of the same name would be chance.
     if (source.dataset != usual.dataset) source.dataset_file.clear();
@@ -61,8 +61,9 @@ TextSource ReadSource(YamlMap* map, const TextSource& usual, const std::filesyst
              "a text: file, or dataset and dataset_file");
   }
   if (source.dataset_file.empty() || map->Has("dataset_file")) {
-    source.dataset_file =
-        map->Get("dataset_file", "a file of " + source.dataset).Name(FileNames(source.dataset));
+    const YamlValue file = map->Get("dataset_file", "a file of " + source.dataset);
+    source.place = file.place();
+    source.dataset_file = file.Name(FileNames(source.dataset));
   }
   return source;
 }
@@ -72,8 +73,10 @@ TextSource ReadIdsFile(YamlMap* map, const std::filesystem::path& folder) {
   return FileSource(map->Get("file", kExpected), kExpected, folder);
 }
 
-EvaluationRequest FromProtocol(const ProtocolInfo& info) {
+// As it stands at `value`.
+EvaluationRequest FromProtocol(const ProtocolInfo& info, const YamlValue& value) {
   EvaluationRequest request;
+  request.source.place = value.place();
   request.name = info.id;
   request.protocol = info.id;
   request.source.dataset = info.dataset;
@@ -99,17 +102,18 @@ StopRule ReadStopRule(const YamlValue& value) {
 
 EvaluationRequest ReadEvaluation(const YamlValue& value, const std::filesystem::path& folder) {
   if (value.IsScalar() && value.node().text != kIds) {
-    return FromProtocol(*FindEvaluationProtocol(value.Name(ProtocolIds())));
+    return FromProtocol(*FindEvaluationProtocol(value.Name(ProtocolIds())), value);
   }
   YamlMap map(value,
               value.IsScalar() ? "a map with a file, such as {protocol: ids, file: windows.json}"
                                : "a protocol's id or a map with protocol",
               KeysBelow("evaluate"));
   const std::string_view protocol = map.Get("protocol", "a protocol's id").Name(ProtocolIds());
-  EvaluationRequest request = FromProtocol(*FindEvaluationProtocol(protocol));
+  EvaluationRequest request = FromProtocol(*FindEvaluationProtocol(protocol), value);
   if (const std::optional<YamlValue> name = map.Find("name")) request.name = ReadLabel(*name);
   if (const std::optional<YamlValue> limit = map.Find("max_windows")) {
     request.max_windows = limit->Integer(1, kMaxWindows);
+    request.max_windows_place = limit->place();
   }
   if (const std::optional<YamlValue> asked = map.Find("token_metrics")) {
     request.token_metrics = asked->Bool();
@@ -139,15 +143,19 @@ std::vector<std::string_view> CalibrationIds() {
   return ids;
 }
 
-CalibrationRequest FromProtocol(const CalibrationProtocol& protocol) {
+// As it stands at `value`.
+CalibrationRequest FromProtocol(const CalibrationProtocol& protocol, const YamlValue& value) {
+  const std::optional<YamlValue> windows = value.Child("windows");
   return {.protocol = std::string(protocol.id),
           .source = {.file = {},
                      .dataset = std::string(protocol.dataset),
-                     .dataset_file = std::string(protocol.dataset_file)},
+                     .dataset_file = std::string(protocol.dataset_file),
+                     .place = value.place()},
           .windows = protocol.windows,
           .documents = protocol.documents,
           .window_tokens = protocol.window_tokens.value_or(CalibrationRequest{}.window_tokens),
-          .seed = protocol.seed};
+          .seed = protocol.seed,
+          .windows_place = windows ? windows->place() : value.place()};
 }
 
 // Overwrites `number` with what `key` holds; the protocol has the key if `number` has its default.
@@ -159,11 +167,12 @@ void ReadSize(YamlMap* map, std::string_view key, std::int64_t highest, std::str
   *number = value->Integer(lowest, highest);
 }
 
-CalibrationRequest ReadCalibrationMap(YamlMap* map, const std::filesystem::path& folder) {
+CalibrationRequest ReadCalibrationMap(const YamlValue& value, YamlMap* map,
+                                      const std::filesystem::path& folder) {
   const std::vector<std::string_view> ids = CalibrationIds();
   const CalibrationProtocol& protocol =
       *FindCalibrationProtocol(map->Get("protocol", OneOf(ids)).Name(ids));
-  CalibrationRequest request = FromProtocol(protocol);
+  CalibrationRequest request = FromProtocol(protocol, value);
   if (protocol.id == kIds) {
     ReadSize(map, "windows", kMaxWindows, "", &request.windows);
     request.source = ReadIdsFile(map, folder);
@@ -188,10 +197,11 @@ CalibrationRequest ReadCalibrationMap(YamlMap* map, const std::filesystem::path&
 
 CalibrationChoice ReadCalibration(const YamlValue& value, const std::filesystem::path& folder) {
   if (value.IsScalar() && value.node().text == "none") return {};
-  if (value.IsScalar() && value.node().text == "authors") return {.authors = true};
+  if (value.IsScalar() && value.node().text == "authors")
+    return {.authors = true, .place = value.place()};
   YamlMap map(value, "none, authors or a map such as {protocol: daq, windows: 2}",
               KeysBelow("calibration"));
-  return {.authors = false, .request = ReadCalibrationMap(&map, folder)};
+  return {.request = ReadCalibrationMap(value, &map, folder)};
 }
 
 std::optional<CalibrationRequest> ReadHeldOut(const YamlValue& value,
@@ -199,7 +209,7 @@ std::optional<CalibrationRequest> ReadHeldOut(const YamlValue& value,
   if (value.IsScalar() && value.node().text == "none") return std::nullopt;
   YamlMap map(value, "none or a map such as {protocol: daq, windows: 8, seed: 1}",
               KeysBelow("held_out"));
-  return ReadCalibrationMap(&map, folder);
+  return ReadCalibrationMap(value, &map, folder);
 }
 
 std::vector<EvaluationRequest> ReadEvaluations(const YamlValue& value,

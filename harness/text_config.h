@@ -12,6 +12,7 @@ namespace daq {
 struct CalibrationChoice {
   bool authors = false;
   std::optional<CalibrationRequest> request = {};
+  ConfigPlace place = {};  // of `authors`
 };
 
 // `calibration:` of a config or of a recipe: none, authors, or {protocol, file or dataset and

@@ -10,6 +10,7 @@
 #include "base/sha256.h"
 #include "eval/block_weights.h"
 #include "eval/calibration.h"
+#include "eval/max_windows.h"
 #include "eval/model_locator.h"
 #include "eval/protocols.h"
 #include "harness/calibration_texts.h"
@@ -61,7 +62,7 @@ class Resolver {
 
   void AddPoint(const Experiment& point) {
     std::optional<std::size_t> found;
-    Attempt([&] { found = FindModel(point); });
+    Attempt([&] { found = point.model_place.Explain([&] { return FindModel(point); }); });
     if (!found) {
       CheckFiles(point);
       return;
@@ -82,16 +83,11 @@ class Resolver {
   // Without the model no text can be tokenised, but which ones are missing can be said at once.
   void CheckFiles(const Experiment& point) {
     for (const EvaluationRequest& request : point.evaluations)
-      Attempt([&] { RequireFile(request.source); });
+      Attempt([&] { FileOf(request.source); });
     for (const RecipeRequest& request : point.recipes) {
-      if (request.calibration) Attempt([&] { RequireFile(request.calibration->source); });
+      if (request.calibration) Attempt([&] { FileOf(request.calibration->source); });
     }
-    if (point.held_out) Attempt([&] { RequireFile(point.held_out->source); });
-  }
-
-  void RequireFile(const TextSource& source) const {
-    const std::filesystem::path file = FileOf(source);
-    if (!std::filesystem::exists(file)) throw InputError({file.string()}, std::strerror(ENOENT));
+    if (point.held_out) Attempt([&] { FileOf(point.held_out->source); });
   }
 
   std::size_t FindModel(const Experiment& point) {
@@ -105,7 +101,8 @@ class Resolver {
       work_.models.push_back(
           std::make_unique<ModelInput>(ModelInput{.name = point.model,
                                                   .checkpoint = std::move(checkpoint),
-                                                  .content_hash = std::move(hash)}));
+                                                  .content_hash = std::move(hash),
+                                                  .place = point.model_place}));
     } catch (const InputError& error) {
       failed_models_.emplace(point.model, error);
       throw;
@@ -113,36 +110,52 @@ class Resolver {
     return work_.models.size() - 1;
   }
 
-  const Tokenizer& TokenizerOf(std::size_t model) {
+  // Null for `ids`, which holds tokens already.
+  const Tokenizer* TokenizerOf(std::size_t model, std::string_view protocol) {
+    if (protocol == "ids") return nullptr;
     auto found = tokenizers_.find(model);
     if (found == tokenizers_.end()) {
-      found = tokenizers_.emplace(model, Tokenizer(work_.models[model]->checkpoint.folder())).first;
+      const ModelInput& input = *work_.models[model];
+      const auto read = [&] { return Tokenizer(input.checkpoint.folder()); };
+      found = tokenizers_.emplace(model, input.place.Explain(read)).first;
     }
-    return found->second;
+    return &found->second;
   }
 
+  // Throws InputError if it is not there.
   std::filesystem::path FileOf(const TextSource& source) const {
-    if (!source.file.empty()) return source.file;
-    return FindDatasetFile(Datasets(), source.dataset, source.dataset_file, folders_.data);
+    return source.place.Explain([&] {
+      if (source.file.empty())
+        return FindDatasetFile(Datasets(), source.dataset, source.dataset_file, folders_.data);
+      if (!std::filesystem::exists(source.file))
+        throw InputError({source.file.string()}, std::strerror(ENOENT));
+      return source.file;
+    });
   }
 
-  // `ids` holds tokens already; all other protocols need the model's tokenizer.
-  TokenWindows ReadWindows(std::size_t model, const WindowRequest& request) {
-    const Tokenizer* tokenizer = request.protocol == "ids" ? nullptr : &TokenizerOf(model);
-    return MakeEvaluationWindows(request, tokenizer,
-                                 work_.models[model]->checkpoint.config().vocab_size);
+  TokenWindows ReadWindows(std::size_t model, const EvaluationRequest& request) {
+    const std::filesystem::path file = FileOf(request.source);
+    const Tokenizer* tokenizer = TokenizerOf(model, request.protocol);
+    try {
+      return MakeEvaluationWindows({.protocol = request.protocol,
+                                    .file = file,
+                                    .window_tokens = request.window_tokens,
+                                    .max_windows = request.max_windows},
+                                   tokenizer, work_.models[model]->checkpoint.config().vocab_size);
+    } catch (const MaxWindowsError& error) {
+      throw InputError(request.max_windows_place.where, request.max_windows_place.path,
+                       error.expected(), std::to_string(*request.max_windows));
+    } catch (const InputError& error) {
+      throw request.source.place.Before(error);
+    }
   }
 
   std::size_t FindEvaluation(std::size_t model, const EvaluationRequest& request) {
     for (std::size_t i = 0; i < work_.evaluations.size(); ++i) {
       if (evaluation_models_[i] == model && work_.evaluations[i].request == request) return i;
     }
-    EvaluationInput input{.request = request,
-                          .windows = ReadWindows(model, {.protocol = request.protocol,
-                                                         .file = FileOf(request.source),
-                                                         .window_tokens = request.window_tokens,
-                                                         .max_windows = request.max_windows}),
-                          .column = FindColumn(request)};
+    EvaluationInput input{
+        .request = request, .windows = ReadWindows(model, request), .column = FindColumn(request)};
     const Index longest = work_.models[model]->checkpoint.config().max_position_embeddings;
     if (longest > 0 && input.windows.window_tokens > longest) {
       work_.warnings.push_back(
@@ -176,11 +189,12 @@ class Resolver {
     for (std::size_t i = 0; i < work_.calibrations.size(); ++i) {
       if (calibration_models_[i] == model && work_.calibrations[i].request == request) return i;
     }
+    const std::filesystem::path file = FileOf(request.source);
+    const Tokenizer* tokenizer = TokenizerOf(model, request.protocol);
     TokenWindows windows = calibration_texts_.Windows(
         work_.models[model]->name, request, [&](const CalibrationRequest& largest) {
-          const Tokenizer* tokenizer = largest.protocol == "ids" ? nullptr : &TokenizerOf(model);
           return MakeCalibrationWindows({.protocol = largest.protocol,
-                                         .file = FileOf(largest.source),
+                                         .file = file,
                                          .windows = largest.windows,
                                          .documents = largest.documents,
                                          .window_tokens = largest.window_tokens,
@@ -287,7 +301,7 @@ class Resolver {
       const Index in_features = LinearLayerShape(config, layer).in_features;
       const Index group = request.recipe.format.group_size;
       if (group == 0 || in_features % group == 0) continue;
-      throw InputError(request.where, "format.group",
+      throw InputError(request.format_place.where, request.format_place.path + ".group",
                        fmt::format("a divisor of {}, the in_features of {}", in_features,
                                    LinearLayerName(layer)),
                        std::to_string(group));

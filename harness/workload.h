@@ -18,6 +18,7 @@ struct ModelInput {
   std::string name;  // as the config says it
   Checkpoint checkpoint;
   std::string content_hash;
+  ConfigPlace place = {};  // of `model`, the first of several
 };
 
 // A calibration or held-out text as windows of one model's tokens. Equal requests share one.
@@ -96,8 +97,8 @@ struct Workload {
 
 // Where inputs are looked for and what is remembered about them.
 struct InputFolders {
-  std::vector<std::filesystem::path> data;  // dataset files, first match
-  std::filesystem::path results;            // keeps the content hashes of checkpoints seen before
+  std::filesystem::path data;     // dataset files
+  std::filesystem::path results;  // keeps the content hashes of checkpoints seen before
 };
 
 // "daq 1x512": protocol, windows, tokens of a window; in parentheses a text or seed that is not the

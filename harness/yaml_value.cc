@@ -123,8 +123,15 @@ void YamlValue::Refuse(std::string_view expected) const {
 }
 
 const std::string& YamlValue::Text(std::string_view expected) const {
-  if (!IsScalar() || node_->text.empty()) Refuse(expected);
+  const bool is_blank = node_->text.find_first_not_of(" \t\r\n") == std::string::npos;
+  if (!IsScalar() || is_blank) Refuse(expected);
   return node_->text;
+}
+
+const std::string& YamlValue::FileName(std::string_view expected) const {
+  const std::string& text = Text(expected);
+  if (!node_->quoted && (IsNumber(text) || text == "true" || text == "false")) Refuse(expected);
+  return text;
 }
 
 bool YamlValue::Bool() const {

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "harness/config_place.h"
 #include "harness/yaml_reader.h"
 
 namespace daq {
@@ -23,12 +24,16 @@ class YamlValue {
   const YamlNode& node() const { return *node_; }
   const std::string& path() const { return path_; }  // empty for the whole document
   FileLocation where() const { return {*file_, node_->line}; }
+  ConfigPlace place() const { return {.where = where(), .path = path_}; }
   bool IsScalar() const { return node_->kind == YamlNode::Kind::kScalar; }
   bool IsList() const { return node_->kind == YamlNode::Kind::kList; }
   bool IsMap() const { return node_->kind == YamlNode::Kind::kMap; }
 
-  // A scalar that is not empty; `expected` says what it should be ("a file").
+  // A scalar that is not blank; `expected` says what it should be ("a title").
   const std::string& Text(std::string_view expected) const;
+
+  // The same for a file or folder: no number or truth value, unless in quotes.
+  const std::string& FileName(std::string_view expected) const;
 
   // `true` or `false`: not yes, no, on, off, True, 1.
   bool Bool() const;

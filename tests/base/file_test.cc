@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <fstream>
 #include <functional>
@@ -41,6 +42,10 @@ TEST(FileTest, NamesWhatCannotBeRead) {
   std::ofstream(folder.path() / "empty").close();
   EXPECT_EQ(MessageOf([&] { MappedFile{folder.path() / "empty"}; }),
             (folder.path() / "empty").string() + ": the file is empty");
+  const std::string pipe = (folder.path() / "pipe").string();
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  EXPECT_EQ(MessageOf([&] { ReadFile(pipe); }),
+            pipe + ": this is a pipe, a socket or a device, expected a regular file");
 }
 
 TEST(FileTest, MappedBytesStayReadableAfterRelease) {

@@ -1,5 +1,6 @@
 #include "eval/protocols.h"
 
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include <cstdint>
@@ -299,6 +300,41 @@ TEST(SlowGoldenProtocolsTest, ScoredWindowsOfWikiText2EqualTheScripts) {
   DAQ_REQUIRE_SHARED("data/wikitext2");
   DAQ_REQUIRE_SHARED("data/llama");
   CompareScoredWindows(false);
+}
+
+TEST(ProtocolsTest, MoreWindowsThanThereAreAreRefused) {
+  const std::filesystem::path source = DAQ_SOURCE_DIR;
+  const Tokenizer tokenizer(source / "demo/model");
+  const TemporaryFolder folder;
+  const auto ids = WriteText(folder.path(), "w.json", "{\"windows\": [[1, 2], [3, 0]]}");
+  const auto pages = source / "tests/data/pages.raw";
+  for (const auto& [protocol, file] : {std::pair<std::string, std::filesystem::path>{"ids", ids},
+                                       {"gptq-wikitext2", pages},
+                                       {"llamacpp-512", pages},
+                                       {"lm-eval-wikitext", pages}}) {
+    WindowRequest request{
+        .protocol = protocol, .file = file, .window_tokens = 64, .max_windows = {}};
+    const auto make = [&] {
+      return MakeEvaluationWindows(request, &tokenizer, tokenizer.vocab_size());
+    };
+    const TokenWindows all = make();
+    request.max_windows = all.count();
+    EXPECT_EQ(make().ids, all.ids) << protocol;
+    request.max_windows = all.count() + 1;
+    EXPECT_EQ(MessageOf(make),
+              fmt::format("{0}: max_windows: expected at most {1} windows of {2} tokens, all that "
+                          "{0} has, found {3}",
+                          file.string(), all.count(), all.window_tokens, all.count() + 1));
+  }
+  for (const std::string protocol : {"gptq-c4", "gptq-c4-new"}) {
+    EXPECT_EQ(MessageOf([&] {
+                MakeEvaluationWindows(
+                    {.protocol = protocol, .file = ids, .window_tokens = 64, .max_windows = 257},
+                    &tokenizer, tokenizer.vocab_size());
+              }),
+              ids.string() + ": max_windows: expected at most 256, the windows of " + protocol +
+                  ", found 257");
+  }
 }
 
 TEST(ProtocolsTest, RawTextsOfScoredWindowsAreChecked) {

@@ -126,48 +126,48 @@ TEST(DatasetTableTest, HashesOfTheTableAreThoseOfTheFiles) {
   EXPECT_EQ(checked, 2);  // the test and the validation split
 }
 
-TEST(FindDatasetFileTest, TakesTheFirstFolderThatHasIt) {
+TEST(FindDatasetFileTest, IsThePathInTheDataFolder) {
   const TemporaryFolder folder;
-  const std::vector<std::filesystem::path> folders = {folder.path() / "a", folder.path() / "b",
-                                                      folder.path() / "c"};
   WriteText(folder.path(), "b/wikitext2/wiki.test.raw", "x");
-  WriteText(folder.path(), "c/wikitext2/wiki.test.raw", "x");
-  EXPECT_EQ(FindDatasetFile(Datasets(), "wikitext2", "wiki.test.raw", folders),
+  EXPECT_EQ(FindDatasetFile(Datasets(), "wikitext2", "wiki.test.raw", folder.path() / "b"),
             folder.path() / "b/wikitext2/wiki.test.raw");
 }
 
 TEST(FindDatasetFileTest, SaysHowToGetAMissingFile) {
-  const std::vector<std::filesystem::path> folders = {"no/such", "data/of/nobody"};
-  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "wikitext2", "wiki.test.raw", folders); }),
-            "wikitext2/wiki.test.raw: not found in the data folders (no/such, data/of/nobody); get "
-            "it by: daq-bench fetch wikitext2");
+  EXPECT_EQ(
+      MessageOf([&] { FindDatasetFile(Datasets(), "wikitext2", "wiki.test.raw", "no/such"); }),
+      "wikitext2/wiki.test.raw: not found in the data folder no/such; get it by: daq-bench fetch "
+      "wikitext2 --data no/such");
 }
 
 TEST(FindDatasetFileTest, APartOfAShardIsNotTheShard) {
   DAQ_REQUIRE_SHARED("data/c4");
-  const std::vector<std::filesystem::path> folders = {SharedPath("data")};
-  EXPECT_THROW(FindDatasetFile(Datasets(), "c4", "c4-validation.00000-of-00008.json.gz", folders),
-               InputError);
+  EXPECT_THROW(
+      FindDatasetFile(Datasets(), "c4", "c4-validation.00000-of-00008.json.gz", SharedPath("data")),
+      InputError);
 }
 
 TEST(FindDatasetFileTest, NamesWhatTheTableHas) {
-  const std::vector<std::filesystem::path> folders;
-  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "ptb", "x", folders); }),
-            "dataset: name: expected one of wikitext2, c4, pile-val, found \"ptb\"");
-  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "wikitext2", "test", folders); }),
+  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "ptb", "x", "data"); }),
+            "dataset: expected one of wikitext2, c4, pile-val, found \"ptb\"");
+  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "wikitext", "x", "data"); }),
+            "dataset: expected one of wikitext2, c4, pile-val, found \"wikitext\" (did you mean "
+            "wikitext2?)");
+  EXPECT_EQ(MessageOf([&] { FindDatasetFile(Datasets(), "wikitext2", "test", "data"); }),
             "dataset wikitext2: file: expected one of wiki.test.raw, wiki.valid.raw, "
             "wiki.train.raw, found \"test\"");
 }
 
-TEST(DataFoldersTest, AreTheFlagThenTheVariableThenData) {
+TEST(DataFolderTest, IsTheFlagElseTheVariableElseData) {
   const char* before = std::getenv("DAQ_BENCH_DATA");
   const std::string kept = before == nullptr ? "" : before;
   ::unsetenv("DAQ_BENCH_DATA");
-  EXPECT_EQ(DataFolders({}), (std::vector<std::filesystem::path>{"data"}));
+  EXPECT_EQ(DataFolder({}), "data");
   ::setenv("DAQ_BENCH_DATA", "env", 1);
-  EXPECT_EQ(DataFolders("flag"), (std::vector<std::filesystem::path>{"flag", "env", "data"}));
+  EXPECT_EQ(DataFolder("flag"), "flag");
+  EXPECT_EQ(DataFolder({}), "env");
   ::setenv("DAQ_BENCH_DATA", "", 1);
-  EXPECT_EQ(DataFolders("flag"), (std::vector<std::filesystem::path>{"flag", "data"}));
+  EXPECT_EQ(DataFolder({}), "data");
   if (before != nullptr) ::setenv("DAQ_BENCH_DATA", kept.c_str(), 1);
   if (before == nullptr) ::unsetenv("DAQ_BENCH_DATA");
 }

@@ -46,6 +46,11 @@ TEST(ExperimentErrorTest, TopLevel) {
       {"model:\n" + rest, "x.yaml:1: model: expected a folder or a Hugging Face id, found nothing"},
       {"model: [m]\n" + rest,
        "x.yaml:1: model: expected a folder or a Hugging Face id, found a list"},
+      {"model: 12\n" + rest, "x.yaml:1: model: expected a folder or a Hugging Face id, found 12"},
+      {"model: true\n" + rest,
+       "x.yaml:1: model: expected a folder or a Hugging Face id, found true"},
+      {"model: \" \"\n" + rest,
+       "x.yaml:1: model: expected a folder or a Hugging Face id, found \" \""},
       {"model: m\nmodel: n\n" + rest,
        "x.yaml:2: model: expected every key once, found it again (first on line 1)"},
       {"model: m\nrecipes: [fp16]\n",
@@ -440,7 +445,7 @@ TEST(ExperimentErrorTest, OneNameForTwoCodebooks) {
   };
   EXPECT_EQ(with("[-1, 0, 1]"), "no exception");
   EXPECT_EQ(with("[-2, 0.5, 1]"),
-            "x.yaml:6: recipes.format.codebook: expected another name than \"b\", which line 5 "
+            "x.yaml:6: recipes[2].format.codebook: expected another name than \"b\", which line 5 "
             "gives to [-1, 0, 1], found [-2, 0.5, 1]");
 }
 

@@ -62,7 +62,7 @@ TEST(ExperimentTest, ReadsEveryKey) {
   const Experiment& point = file.points[0];
   EXPECT_TRUE(point.sweep_point.empty());
   EXPECT_EQ(point.model, "meta-llama/Llama-2-7b-hf");
-  EXPECT_EQ(point.model_where, (FileLocation{"configs/all.yaml", 2}));
+  EXPECT_EQ(point.model_place.where, (FileLocation{"configs/all.yaml", 2}));
   ASSERT_EQ(point.recipes.size(), 7U);
   const CalibrationRequest calibration = {
       .protocol = "gptq-wikitext2",
@@ -118,7 +118,7 @@ TEST(ExperimentTest, FillsInEveryDefault) {
   EXPECT_EQ(file.name, "x");
   EXPECT_FALSE(file.memory_budget_bytes);
   EXPECT_FALSE(file.points[0].recipes[0].calibration);
-  EXPECT_EQ(file.points[0].recipes[0].where, (FileLocation{"x.yaml", 3}));
+  EXPECT_EQ(file.points[0].recipes[0].format_place.where, (FileLocation{"x.yaml", 3}));
   // A new configuration of the registry must reach the reader: the expected recipe is made from it.
   const Format format{
       .codebook = *FindCodebook("int4", false), .symmetric = false, .group_size = 0};

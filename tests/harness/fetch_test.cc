@@ -297,9 +297,9 @@ TEST_F(FetchTest, APartIsNotTakenUpWithoutAHash) {
 TEST_F(FetchTest, NamesUnknownDatasetsAndFiles) {
   Offer("plain");
   EXPECT_EQ(MessageOf([&] { FetchDataset(table_, "e", data_, callback_); }),
-            "dataset: name: expected one of d, found \"e\"");
+            "dataset: expected d, found \"e\"");
   options_.file = "g";
-  EXPECT_EQ(FetchMessage(), "dataset d: file: expected one of f, found \"g\"");
+  EXPECT_EQ(FetchMessage(), "dataset d: file: expected f, found \"g\"");
 }
 
 TEST_F(FetchTest, BringsOneFileIfAsked) {

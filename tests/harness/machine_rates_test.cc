@@ -34,10 +34,24 @@ TEST_F(MachineRatesTest, AreMeasuredOnceAndThenKept) {
   EXPECT_EQ(kept.core_seconds, measured.core_seconds);
   EXPECT_GT(measured.bytes, 1e8);
   EXPECT_EQ(kept.bytes, measured.bytes);
+  EXPECT_EQ(kept.date.size(), std::string("2026-11-28").size());
+  EXPECT_EQ(kept.date, measured.date);
+  EXPECT_EQ(kept.threads, 1);
+}
+
+// Threads that take turns on a processor do no more than one of them.
+TEST_F(MachineRatesTest, AreOfNoMoreThreadsThanProcessors) {
+  ThreadPool more(AvailableProcessors() + 1);
+  EXPECT_EQ(KeptRates(file_, &more).threads, AvailableProcessors());
+  ThreadPool all(AvailableProcessors());
+  const MachineRates kept = KeptRates(file_, &all);
+  EXPECT_EQ(KeptRates(file_, &more).products, kept.products);
+  EXPECT_EQ(nlohmann::json::parse(ReadFile(file_)).size(), 1U);
 }
 
 TEST_F(MachineRatesTest, OfAnotherNumberOfThreadsAreTheirOwn) {
   const MachineRates one = KeptRates(file_, &pool_);
+  if (AvailableProcessors() < 2) GTEST_SKIP() << "one processor";
   ThreadPool two(2);
   KeptRates(file_, &two);
   EXPECT_EQ(KeptRates(file_, &pool_).products, one.products);

@@ -21,6 +21,7 @@ class ManifestTest : public testing::Test {
     WriteFileAtomically(experiment_.path, "model: m\n");
     WriteManifest(
         {.config_sha256 = Sha256Hex("model: m\n"),
+         .config = (folder_.path() / "x.yaml").string(),
          .columns = {{.title = "text", .protocol = "ids", .text = "w.json", .window_tokens = 8}},
          .rows = {{.model = "m",
                    .method = "rtn",
@@ -57,6 +58,8 @@ TEST_F(ManifestTest, DamagedOnesAreRefused) {
   const std::string damaged =
       "manifest.json: the file is damaged: delete it and run daq-bench x.yaml";
   EXPECT_EQ(ErrorOf([](Json*) {}), "no error");
+  EXPECT_EQ(ErrorOf([](Json* json) { json->erase("config"); }), "no error") << "an older one";
+  EXPECT_EQ(ErrorOf([](Json* json) { (*json)["config"] = 1; }), damaged);
   // A cell more or less would be looked up beside the table.
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["cells"].push_back("cell"); }), damaged);
   // What is no cell's name might lead to any file, or to none that a file system can have.
@@ -67,6 +70,21 @@ TEST_F(ManifestTest, DamagedOnesAreRefused) {
   EXPECT_EQ(ErrorOf([](Json* json) { (*json)["rows"][0]["method"] = 1; }), damaged);
   EXPECT_EQ(ErrorOfText(std::string(200'000, '[')), damaged);
   EXPECT_EQ(ErrorOfText("{"), damaged);
+}
+
+TEST_F(ManifestTest, AnotherConfigOfTheSameNameIsNamed) {
+  const auto after = [&](const std::string& config) {
+    return ErrorOf([&](Json* json) {
+      (*json)["config_sha256"] = std::string(64, '0');
+      (*json)["config"] = config;
+    });
+  };
+  const std::string again =
+      ": run daq-bench x.yaml (finished cells are kept, only new ones are computed)";
+  EXPECT_EQ(after((folder_.path() / "x.yaml").string()),
+            "x.yaml: the config changed since its last run" + again);
+  EXPECT_EQ(after("/other/x.yaml"),
+            "x.yaml: another config of this name was run last, /other/x.yaml" + again);
 }
 
 }  // namespace

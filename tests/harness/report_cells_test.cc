@@ -129,13 +129,23 @@ TEST_F(ReportCellsTest, OfSeveralTheRowWithTheSameCalibrationIsMeant) {
   EXPECT_TRUE(Metric(rtn, "awq").at("against").is_null()) << "either could be meant";
 }
 
+TEST_F(ReportCellsTest, ACodeBookAloneNamesItsOnlyFormat) {
+  const std::size_t rtn = Add("rtn", "nf3", Worse(0.02));
+  Add("daq", "nf3-asym", Worse(0.01));
+  EXPECT_EQ(Metric(rtn, "daq nf3").at("against"), "daq nf3-asym channel");
+  EXPECT_EQ(Metric(rtn, "daq nf3 channel").at("against"), "daq nf3-asym channel");
+  // A row of that very name is meant before it.
+  Add("daq", "nf3", Worse(0.03));
+  EXPECT_EQ(Metric(rtn, "daq nf3").at("against"), "daq nf3 channel");
+}
+
 TEST_F(ReportCellsTest, UnknownRowsAreRefused) {
   Add("awq", "nf4", Worse(0.02));
   EXPECT_EQ(InputErrorOf(folder_.path(), [&] { Metric(0, "qwa"); }),
-            "--against: value: expected the first fields of a row of the table, such as \"awq\", "
+            "--against: expected the first fields of a row of the table, such as \"awq\", "
             "found \"qwa\"");
   EXPECT_EQ(InputErrorOf(folder_.path(), [&] { Metric(0, "awq nf4 chanel"); }),
-            "--against: value: expected the first fields of a row of the table, such as \"awq\", "
+            "--against: expected the first fields of a row of the table, such as \"awq\", "
             "found \"awq nf4 chanel\" (did you mean awq nf4 channel?)");
 }
 
@@ -308,7 +318,7 @@ TEST_F(ReportCellsTest, PerplexitiesThatAreNoNumberAreLeftOut) {
 
 TEST_F(ReportCellsTest, ATableWithoutRowsHasNoneToCompareWith) {
   EXPECT_EQ(InputErrorOf("", [&] { ReportCells(manifest_, folder_.path(), "awq"); }),
-            "--against: value: expected the first fields of a row of the table, such as \"fp16\", "
+            "--against: expected the first fields of a row of the table, such as \"fp16\", "
             "found \"awq\"");
 }
 

@@ -195,8 +195,7 @@ TEST_F(ShardProgramTest, AWholeRunAndShardsKeepEachOtherAway) {
 TEST_F(ShardProgramTest, WrongShardsAreRefused) {
   const ProgramResult run = Shard("3/2");
   EXPECT_EQ(run.exit_code, 2);
-  EXPECT_EQ(run.errors,
-            "--shard: value: expected I/N with 1 <= I <= N, such as 2/4, found \"3/2\"\n");
+  EXPECT_EQ(run.errors, "--shard: expected I/N with 1 <= I <= N, such as 2/4, found \"3/2\"\n");
   EXPECT_EQ(Shard("1/2", "report").exit_code, 2);
 }
 

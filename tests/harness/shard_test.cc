@@ -117,8 +117,8 @@ TEST(ParseShardTest, ReadsOneFormAndRefusesOthers) {
   EXPECT_EQ(ParseShard("2/4").count, 4);
   for (const char* wrong : {"", "2", "0/4", "5/4", "-1/4", "1/0", "a/4", "1/4x", "1 / 4", "1/"}) {
     EXPECT_EQ(InputErrorOf("nowhere", [&] { ParseShard(wrong); }),
-              std::string("--shard: value: expected I/N with 1 <= I <= N, such as 2/4, found \"") +
-                  wrong + "\"");
+              std::string("--shard: expected I/N with 1 <= I <= N, such as 2/4, found \"") + wrong +
+                  "\"");
   }
 }
 

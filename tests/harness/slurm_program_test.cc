@@ -15,14 +15,18 @@ class SlurmProgramTest : public ProgramTest {
   // A name that neither a shell nor Slurm may take for more than one word, or for a pattern.
   SlurmProgramTest() : config_(folder_.path() / "my 50%j study.yaml") {
     fs::rename(folder_.path() / "test.yaml", config_);
+    fs::create_directory(folder_.path() / "data sets");
   }
 
   fs::path Folder() const { return folder_.path() / "our results/my 50%j study"; }
 
   ProgramResult Write(std::vector<std::string> more = {}) const {
     std::vector<std::string> arguments = {
-        "slurm",  config_.string(), "--tasks",         "2",   "--threads", "1",
-        "--data", "/data sets",     "--memory-budget", "1GiB"};
+        "slurm",           config_.string(),
+        "--tasks",         "2",
+        "--threads",       "1",
+        "--data",          (folder_.path() / "data sets").string(),
+        "--memory-budget", "1GiB"};
     arguments.insert(arguments.end(), more.begin(), more.end());
     return Run(arguments, "our results");
   }
@@ -68,7 +72,7 @@ stopping=
 stop() { [[ -z $stopping ]] && kill -TERM "$child" 2>/dev/null; stopping=yes; }
 trap 'requeue=yes; stop' USR1
 trap stop TERM
-'PROGRAM' run 'FOLDER/my 50%j study.yaml' --results 'FOLDER/our results' --data '/data sets' --threads 1 --memory-budget 1073741824B --stage quantize --shard "$SLURM_ARRAY_TASK_ID/2" --quiet &
+'PROGRAM' run 'FOLDER/my 50%j study.yaml' --results 'FOLDER/our results' --data 'FOLDER/data sets' --threads 1 --memory-budget 1073741824B --stage quantize --shard "$SLURM_ARRAY_TASK_ID/2" --quiet &
 child=$!
 wait "$child"
 code=$?
@@ -109,6 +113,21 @@ echo "evaluate: job $evaluate"
 report=$(submit --dependency=afterok:${evaluate}_1:${evaluate}_2 "$@" report.sh)
 echo "report: job $report"
 )sh");
+}
+
+TEST_F(SlurmProgramTest, OptionsForSbatchAreInTheScript) {
+  ASSERT_EQ(Write({"--sbatch", "--partition=long --comment='two words'"}).exit_code, 0);
+  EXPECT_NE(Script("submit.sh")
+                .find("submit() { sbatch --parsable --kill-on-invalid-dep=yes --partition=long "
+                      "--comment='two words' \"$@\"; }\n"),
+            std::string::npos)
+      << Script("submit.sh");
+}
+
+// A folder that is named has to be there, and no text is in one that is not.
+TEST_F(SlurmProgramTest, ScriptsNameADataFolderThatIsThere) {
+  ASSERT_EQ(Run({"slurm", config_.string()}, "our results").exit_code, 0);
+  EXPECT_EQ(Script("evaluate.sh").find("--data"), std::string::npos);
 }
 
 TEST_F(SlurmProgramTest, TasksDoTheWorkAndAFailureIsTheirs) {

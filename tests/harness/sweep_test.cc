@@ -148,7 +148,7 @@ TEST(SweepTest, MayHoldWhatTheRestLeavesOut) {
       "x.yaml");
   ASSERT_EQ(file.points.size(), 2U);
   EXPECT_EQ(file.points[1].model, "b");
-  EXPECT_EQ(file.points[1].model_where, (FileLocation{"x.yaml", 3}));
+  EXPECT_EQ(file.points[1].model_place.where, (FileLocation{"x.yaml", 3}));
 }
 
 TEST(SweepTest, RefusesWrongSweeps) {

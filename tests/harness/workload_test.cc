@@ -204,16 +204,82 @@ TEST_F(WorkloadTest, ProblemsOfACalibrationLeaveOtherRecipes) {
       "documents: 9999}}\n");
   ASSERT_EQ(work.problems.size(), 3U);
   EXPECT_EQ(WithoutFolder(work.problems[0]),
-            "pile-val/val.jsonl.zst: not found in the data folders (" +
-                WithoutFolder((folder_.path() / "data").string()) +
-                "); get it by: daq-bench fetch pile-val");
+            "x.yaml:3: calibration: pile-val/val.jsonl.zst: not found in the data folder data; get "
+            "it by: daq-bench fetch pile-val --data data");
+  EXPECT_EQ(WithoutFolder(work.problems[1]),
+            "x.yaml:8: recipes[3].calibration.windows: expected at most 3 windows of 4 tokens, all "
+            "that w.json has, found 4");
   EXPECT_EQ(
-      WithoutFolder(work.problems[1]),
-      "w.json: calibration.windows: expected at most 3 windows of 4 tokens, all this text has, "
-      "found 4");
-  EXPECT_EQ(WithoutFolder(work.problems[2]).substr(0, 29), "calib.jsonl: the text has 25 ")
-      << work.problems[2];
+      WithoutFolder(work.problems[2]),
+      "x.yaml:10: recipes[5].calibration.file: calib.jsonl: the text has 25 documents of 1 to "
+      "512 tokens, fewer than the 9999 asked for");
   EXPECT_EQ(work.arms.size(), 2U);
+}
+
+// Each with the config's line and key, whatever it is that is missing or too short.
+TEST_F(WorkloadTest, WhatIsWrongIsToldWhereTheConfigAsksForIt) {
+  const auto problems = [&](const std::string& text) {
+    const auto path = WriteText(folder_.path(), "x.yaml", text);
+    const Workload work = ResolveWorkload(ReadExperimentFile(path),
+                                          {.data = "data", .results = folder_.path() / "out"});
+    std::vector<std::string> found;
+    for (const std::string& problem : work.problems) found.push_back(WithoutFolder(problem));
+    return found;
+  };
+  const std::string model =
+      "model: " + (std::filesystem::path(DAQ_SOURCE_DIR) / "demo/model").string() + "\n";
+  using Problems = std::vector<std::string>;
+  EXPECT_EQ(problems(model + "evaluate:\n"
+                             "  - {protocol: ids, file: no.json}\n"
+                             "  - protocol: ids\n"
+                             "    name: more\n"
+                             "    file: w.json\n"
+                             "    max_windows: 4\n"
+                             "  - {protocol: ids, name: all, file: w.json, max_windows: 3}\n"
+                             "calibration:\n"
+                             "  protocol: ids\n"
+                             "  file: none.json\n"
+                             "recipes: [fp16, {method: rtn, format: nf4}]\n"),
+            (Problems{"x.yaml:3: evaluate[0].file: no.json: No such file or directory",
+                      "x.yaml:7: evaluate[1].max_windows: expected at most 3 windows of 4 tokens, "
+                      "all that w.json has, found 4",
+                      "x.yaml:11: calibration.file: none.json: No such file or directory"}));
+  EXPECT_EQ(
+      problems(model + "evaluate: [{protocol: ids, file: w.json}]\n"
+                       "held_out: {protocol: ids, file: w.json, windows: 5}\n"
+                       "recipes: [fp16, {method: rtn, format: nf4}]\n"),
+      (Problems{"x.yaml:3: held_out.windows: expected at most 3 windows of 4 tokens, all that "
+                "w.json has, found 5"}));
+  EXPECT_EQ(
+      problems(model +
+               "evaluate: [{protocol: ids, file: w.json}]\n"
+               "recipes:\n"
+               "  - {method: rtn, format: nf4, calibration: {protocol: ids, file: no.json}}\n"),
+      (Problems{"x.yaml:4: recipes[0].calibration.file: no.json: No such file or directory"}));
+  EXPECT_EQ(problems("model: /no/where\n"
+                     "held_out: {protocol: ids, file: no.json}\n"
+                     "evaluate: [{protocol: ids, file: w.json}]\n"
+                     "recipes: [fp16]\n"),
+            (Problems{"x.yaml:1: model: /no/where: no such model: there is no folder /no/where",
+                      "x.yaml:2: held_out.file: no.json: No such file or directory"}));
+  EXPECT_EQ(problems("evaluate: [{protocol: ids, file: w.json}]\n"
+                     "recipes: [fp16]\n"
+                     "sweep:\n"
+                     "  model:\n"
+                     "    - /no/where\n"
+                     "    - /no/more\n"),
+            (Problems{"x.yaml:5: model: /no/where: no such model: there is no folder /no/where",
+                      "x.yaml:6: model: /no/more: no such model: there is no folder /no/more"}));
+  EXPECT_EQ(
+      problems(model + "evaluate:\n"
+                       "  - gptq-c4\n"
+                       "  - {protocol: gptq-c4, name: new, dataset: wikitext2, dataset_file: "
+                       "wiki.test.raw}\n"
+                       "recipes: [fp16]\n"),
+      (Problems{"x.yaml:3: evaluate[0]: c4/c4-validation.00000-of-00008.json.gz: not found in "
+                "the data folder data; get it by: daq-bench fetch c4 --data data",
+                "x.yaml:4: evaluate[1].dataset_file: wikitext2/wiki.test.raw: not found in "
+                "the data folder data; get it by: daq-bench fetch wikitext2 --data data"}));
 }
 
 TEST_F(WorkloadTest, RecordsSayAllOfACalibration) {
@@ -274,8 +340,8 @@ TEST(CalibrationTextsTest, ReadsATextOnceForAllSizesOfIt) {
     };
     if (request.windows == 9) {
       EXPECT_EQ(MessageOf(windows),
-                "text.jsonl: calibration.windows: expected at most 5 windows of 2 tokens, all this "
-                "text has, found 9");
+                "x.yaml:4: calibration.windows: expected at most 5 windows of 2 tokens, all that "
+                "text.jsonl has, found 9");
     } else {
       EXPECT_EQ(windows().count(), request.windows);
       EXPECT_EQ(windows().text_sha256, "hash " + std::to_string(*request.windows));
@@ -299,7 +365,7 @@ TEST(CalibrationTextsTest, FailsOnceForAllSizesOfAText) {
                                 throw InputError({"text.jsonl"}, "damaged");
                               });
               }),
-              "text.jsonl: damaged");
+              "x.yaml:2: calibration: text.jsonl: damaged");
   }
   EXPECT_EQ(tries, 1);
 }
