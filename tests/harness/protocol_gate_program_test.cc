@@ -152,6 +152,18 @@ TEST_F(ProtocolGateProgramTest, SlurmEvaluatesFullPrecisionFirst) {
     EXPECT_NE(script(name).find("B --no-gate --stage "), std::string::npos) << script(name);
 }
 
+TEST_F(ProtocolGateProgramTest, PlanIsRefusedWhereARunWouldBe) {
+  const auto plan = [&] {
+    return Run({"plan", config(), "--data", (folder_.path() / "data").string()});
+  };
+  EXPECT_EQ(plan().exit_code, 0) << "nothing is known yet";
+  ASSERT_EQ(Stage("full_precision", "1/1").exit_code, 2);
+  const ProgramResult refused = plan();
+  EXPECT_EQ(refused.exit_code, 2);
+  EXPECT_NE(refused.output.find("\n- " + FarOff()), std::string::npos) << refused.output;
+  EXPECT_NE(refused.output.find("left to do  1 of 2 cells"), std::string::npos);
+}
+
 TEST_F(ProtocolGateProgramTest, PlanSaysWhatIsCompared) {
   const auto gate = [&] {
     const std::string plan =
