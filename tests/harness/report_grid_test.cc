@@ -164,7 +164,7 @@ TEST_F(ReportGridTest, RemarksSayWhatWasEvaluatedAndWhatFailed) {
   const std::string grid = Markdown(MethodsByFormats());
   EXPECT_NE(grid.find("| rtn    |      failed |\n"), std::string::npos) << grid;
   EXPECT_NE(grid.find("failed: rtn nf3 channel on text: disk full\n"), std::string::npos) << grid;
-  EXPECT_NE(grid.find("text: , 8 windows of 0 tokens, ids sha256 "), std::string::npos) << grid;
+  EXPECT_NE(grid.find("text: , 24 windows of 0 tokens, ids sha256 "), std::string::npos) << grid;
 }
 
 TEST_F(ReportGridTest, AValueThatNoResultHasIsNamed) {
