@@ -27,12 +27,12 @@ namespace daq {
 // does not do away with the likeness of neighbours: docs/metrics.md has what was measured.
 Index UsualBlockWindows(Index windows);
 
-// Of fewer blocks there is no interval. The bootstrap knows the spread between blocks only as far
-// as the blocks at hand show it, and of few of them that is too small: of independent windows, what
+// Of fewer blocks there is no interval. The bootstrap knows the spread between blocks only as far as
+// the blocks at hand show it, and of few of them that is too small: of independent windows, what
 // should hold the truth in 95 of 100 texts holds it in 50 for two blocks, in 84 for four, in 90 for
-// nine (docs/metrics.md). Nine is also the least number that the usual blocks of any 18 windows or
+// eight (docs/metrics.md). Eight is also the least number that the usual blocks of any 16 windows or
 // more come to, so that more windows never lose their interval.
-inline constexpr Index kLeastBlocks = 9;
+inline constexpr Index kLeastBlocks = 8;
 
 // Whether so many windows, in blocks of so many, have an interval.
 bool HasInterval(Index windows, Index block_windows);

@@ -145,12 +145,12 @@ TEST(BootstrapTest, EqualSeriesDifferByNothing) {
   EXPECT_FALSE(interval.ExcludesZero());
 }
 
-TEST(BootstrapTest, FewerThanNineBlocksHaveNoInterval) {
+TEST(BootstrapTest, FewerThanEightBlocksHaveNoInterval) {
   EXPECT_TRUE(std::isnan(IntervalOf({1, 2}, {2, 2}).low));
-  EXPECT_TRUE(std::isnan(IntervalOf(Losses(8, 1), Losses(8, 2)).low));
-  EXPECT_EQ(IntervalOf(Losses(9, 0), Losses(9, 0)).low, 0);
-  EXPECT_TRUE(std::isnan(IntervalOf(Losses(17, 1), Losses(17, 2), 2).high));
-  EXPECT_EQ(IntervalOf(Losses(18, 0), Losses(18, 0), 2).high, 0);
+  EXPECT_TRUE(std::isnan(IntervalOf(Losses(7, 1), Losses(7, 2)).low));
+  EXPECT_EQ(IntervalOf(Losses(8, 0), Losses(8, 0)).low, 0);
+  EXPECT_TRUE(std::isnan(IntervalOf(Losses(15, 1), Losses(15, 2), 2).high));
+  EXPECT_EQ(IntervalOf(Losses(16, 0), Losses(16, 0), 2).high, 0);
   EXPECT_FALSE(Interval{}.ExcludesZero());
   EXPECT_TRUE(BootstrapPerplexities({}).empty());
 }
@@ -174,9 +174,9 @@ TEST(BootstrapTest, TheUsualBlockIsTheCubeRoot) {
 }
 
 // More windows never lose their interval to a longer block.
-TEST(BootstrapTest, EighteenWindowsOrMoreHaveAnInterval) {
+TEST(BootstrapTest, SixteenWindowsOrMoreHaveAnInterval) {
   for (Index windows = 1; windows <= 5000; ++windows)
-    EXPECT_EQ(HasInterval(windows, UsualBlockWindows(windows)), windows >= 18) << windows;
+    EXPECT_EQ(HasInterval(windows, UsualBlockWindows(windows)), windows >= 16) << windows;
 }
 
 TEST(BootstrapTest, ZeroIsExcludedOnEitherSide) {
