@@ -33,7 +33,7 @@ p, li { max-width: 80ch } .quiet { color: var(--quiet); font-size: 0.9rem } .rem
 tr { background: var(--page) }
 th, td { padding: 0.28rem 0.5rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line) }
 th:first-child, td:first-child { position: sticky; left: 0; background: inherit }
-th { border-bottom: 2px solid var(--line) } .number { text-align: right } tbody tr:hover { background: var(--panel) }
+th { border-bottom: 2px solid var(--line); white-space: normal; vertical-align: bottom } .number { text-align: right } tbody tr:hover { background: var(--panel) }
 .warnings { border-left: 4px solid var(--warn); background: var(--warn-panel); padding: 0.3rem 1rem; margin: 1rem 0 }
 figure { margin: 1.5rem 0; max-width: 900px } figure svg, figure img { width: 100%; height: auto; display: block }
 figure svg { max-width: 640px }
