@@ -16,19 +16,23 @@ Index UsualBlockWindows(Index windows) {
   return block;
 }
 
+bool HasInterval(Index windows, Index block_windows) {
+  DAQ_CHECK(block_windows >= 1, "a block has a window");
+  return windows >= kLeastBlocks * block_windows;
+}
+
 std::vector<std::vector<double>> BootstrapPerplexities(
     const std::vector<std::vector<double>>& series, Index block_windows,
     const std::vector<double>& weights) {
-  DAQ_CHECK(block_windows >= 1, "a block has a window");
   std::vector<std::vector<double>> perplexities(series.size());
   if (series.empty()) return perplexities;
   const std::size_t windows = series.front().size();
   for (const std::vector<double>& losses : series)
     DAQ_CHECK(losses.size() == windows, "series of the same windows");
   DAQ_CHECK(weights.empty() || weights.size() == windows, "a weight for each window");
-  const auto block = static_cast<std::size_t>(block_windows);
-  if (windows < 2 * block) return perplexities;
+  if (!HasInterval(static_cast<Index>(windows), block_windows)) return perplexities;
 
+  const auto block = static_cast<std::size_t>(block_windows);
   PythonRandom random(kBootstrapSeed);
   std::vector<std::size_t> drawn(windows);
   for (int draw = 0; draw < kBootstrapDraws; ++draw) {

@@ -106,7 +106,8 @@ int RunCommand(const Arguments& arguments) {
   MakeResultsFolder(arguments);
   const RunOutcome outcome = RunExperiment(experiment, options);
   // A part's table is empty where the other parts' cells go.
-  if (!options.shard && (options.stage == RunStage::kAll || options.stage == RunStage::kEvaluate))
+  if (!options.shard && (options.stage == RunStage::kAll || options.stage == RunStage::kEvaluate ||
+                         options.stage == RunStage::kJoin))
     fmt::print("{}", ReportOf(experiment, arguments));
   return static_cast<int>(outcome);
 }
@@ -259,12 +260,13 @@ void Declare(CLI::App* app, Arguments* arguments, std::function<int()>* action) 
   AddNamed<RunStage>(
       run, "--stage",
       "all (default), full_precision (evaluates it alone, where it is compared with published "
-      "values before the rest), quantize or evaluate; quantised models wait in the results "
-      "folder",
+      "values before the rest), quantize, evaluate (quantised models wait in the results folder) "
+      "or join (computes nothing, but writes the cells whose windows shards have all left)",
       {{"all", RunStage::kAll},
        {"full_precision", RunStage::kFullPrecision},
        {"quantize", RunStage::kQuantize},
-       {"evaluate", RunStage::kEvaluate}},
+       {"evaluate", RunStage::kEvaluate},
+       {"join", RunStage::kJoin}},
       &arguments->run.stage);
   run->callback([=] { *action = [=] { return RunCommand(*arguments); }; });
 

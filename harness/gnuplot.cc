@@ -40,6 +40,14 @@ class ScriptFile {
   std::filesystem::path path_;
 };
 
+// gnuplot titles a drawing and its curves by their ids, which browsers show as tooltips.
+std::string WithoutTitles(std::string svg) {
+  constexpr std::string_view kEnd = "</title>";
+  for (std::size_t at = 0; (at = svg.find("<title>", at)) != std::string::npos;)
+    svg.erase(at, svg.find(kEnd, at) + kEnd.size() - at);
+  return svg;
+}
+
 }  // namespace
 
 std::string DrawWithGnuplot(const std::string& script, const std::string& name, int width,
@@ -64,7 +72,7 @@ std::string DrawWithGnuplot(const std::string& script, const std::string& name, 
     throw std::runtime_error(
         fmt::format("gnuplot failed: {}", ReadFile(file.messages()).substr(0, 500)));
   }
-  return output.substr(begin);
+  return WithoutTitles(output.substr(begin));
 }
 
 std::string GnuplotText(std::string_view text) {

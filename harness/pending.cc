@@ -98,6 +98,7 @@ PendingCells FindPending(const Workload& work, const Share& share,
     const std::vector<CellPart> there = parts.Read(cell.id);
     std::vector<WindowRange> missing = MissingWindows(there, range);
     const WindowRange all{.first = 0, .count = work.WindowsOf(cell).count()};
+    if (share.stage == RunStage::kJoin && !missing.empty()) continue;
     if (!missing.empty() || MissingWindows(there, all).empty())
       pending.emplace(index, cell.stops_against.empty() ? std::move(missing) : InSteps(missing));
   }
@@ -107,7 +108,7 @@ PendingCells FindPending(const Workload& work, const Share& share,
 std::vector<const Arm*> ArmsToQuantize(const Workload& work, RunStage stage,
                                        const PendingCells& pending) {
   std::vector<const Arm*> arms;
-  if (stage == RunStage::kEvaluate) return arms;
+  if (!Quantizes(stage)) return arms;
   for (const auto& [cell, ranges] : pending)
     AddQuantizedArm(work.arms[work.cells[cell].arm], &arms);
   return arms;
@@ -117,7 +118,7 @@ Forecast ForecastOf(const Workload& work, RunStage stage, const PendingCells& pe
                     std::uint64_t memory_budget_bytes) {
   Forecast forecast;
   EvaluationForecast evaluation(work, threads, memory_budget_bytes);
-  if (stage != RunStage::kQuantize) {
+  if (stage != RunStage::kQuantize && stage != RunStage::kJoin) {
     for (const auto& [cell, ranges] : pending)
       evaluation.Add(work.cells[cell], CountOf(ranges), &forecast);
   }

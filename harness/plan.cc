@@ -78,7 +78,7 @@ std::string DescribeWork(const Left& left, const RunOptions& options) {
   const MachineRates rates = KeptRates(RatesFile(), &pool);
   const Forecast& forecast = left.forecast;
   std::string text = fmt::format(
-      "operations  {:.3g} TFLOP of products, {} of one core of searches, {} in memory\n",
+      "operations  {:.3g} TFLOP of products, {} of one core of searches, {} of memory traffic\n",
       forecast.work.products / 1e12, FormatSeconds(forecast.work.core_seconds),
       FormatBytes(forecast.work.bytes));
   text.append(fmt::format("time        about {} with {} threads, {:.0f} GFLOP/s\n",

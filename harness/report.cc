@@ -1,9 +1,11 @@
 #include "harness/report.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>
+#include <string_view>
 #include <utility>
 
 #include "base/error.h"
@@ -159,13 +161,42 @@ std::string LatexComment(const std::string& remark) {
   return text;
 }
 
-std::string LatexReport(const ReportTables& tables) {
+// "Perplexity of meta-llama/Llama-2-7b-hf with quantised weights, on gptq-wikitext2, gptq-c4".
+std::string LatexCaption(const ReportSection& section, const std::string& subject,
+                         const Manifest& manifest) {
+  if (section.heading.empty()) return section.caption;
+  std::vector<std::string_view> texts;
+  for (const Manifest::Column& column : manifest.columns) texts.push_back(column.title);
+  std::string caption = fmt::format("{} of {} with quantised weights, on {}", subject,
+                                    section.model, fmt::join(texts, ", "));
+  if (caption[0] >= 'a' && caption[0] <= 'z')
+    caption[0] = static_cast<char>(caption[0] - 'a' + 'A');
+  return caption;
+}
+
+// The experiment's name with a dash for what a \label cannot hold; tables after the first are
+// numbered.
+std::string LatexLabel(const std::string& name, std::size_t table) {
+  std::string label = "tab:";
+  for (const char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                       c == '.' || c == '+';
+    label.push_back(plain ? c : '-');
+  }
+  return table == 0 ? label : fmt::format("{}-{}", label, table + 1);
+}
+
+std::string LatexReport(const ReportTables& tables, const std::string& name,
+                        const Manifest& manifest) {
   std::string text = "% needs \\usepackage{booktabs}\n";
-  for (const ReportSection& section : tables.sections) {
+  for (std::size_t table = 0; table < tables.sections.size(); ++table) {
+    const ReportSection& section = tables.sections[table];
     text.append("\n\\begin{table}\n\\centering\n");
-    const std::string& caption = section.heading.empty() ? section.caption : section.heading;
-    text.append(fmt::format("\\caption{{{}}}\n", EscapeLatex(caption)));
+    text.append(fmt::format("\\caption{{{}}}\n\\label{{{}}}\n",
+                            EscapeLatex(LatexCaption(section, tables.subject, manifest)),
+                            LatexLabel(name, table)));
     text.append(section.table.ToLatex()).append("\\end{table}\n");
+    if (!section.heading.empty()) text.append(LatexComment(section.heading + "\n"));
     for (const std::string& remark : section.remarks) text.append(LatexComment(remark));
   }
   text.append("\n");
@@ -196,7 +227,7 @@ std::string Report(const ExperimentFile& experiment, const Manifest& manifest,
     case ReportFormat::kJson:
       return JsonReport(manifest, cells);
     case ReportFormat::kLatex:
-      return LatexReport(tables());
+      return LatexReport(tables(), experiment.name, manifest);
     case ReportFormat::kHtml:
       return HtmlReport(experiment, manifest, cells, tables(), folder);
   }

@@ -109,12 +109,8 @@ class NumberGrid {
     for (const ReportField field : layout_.rows)
       section.table.AddColumn(std::string(NameOf(field)), TextTable::kLeft);
     for (const Key& key : columns_.keys()) {
-      for (const ReportValue* value : values_) {
-        section.table.AddColumn(value == values_.front() ? fmt::format("{}", fmt::join(key, " "))
-                                                         : std::string(value->title),
-                                TextTable::kRight);
-      }
-      if (!against_.empty()) section.table.AddColumn("vs " + against_, TextTable::kRight);
+      for (const std::string& title : TitlesOf(key))
+        section.table.AddColumn(title, TextTable::kRight);
     }
     for (std::size_t row = 0; row < rows_.keys().size(); ++row) {
       const Key& key = rows_.keys()[row];
@@ -123,11 +119,26 @@ class NumberGrid {
         AppendTexts(row, column, &line);
       section.table.AddRow(std::move(line));
     }
+    section.model = model.empty() ? "all models" : model;
     AddRemarks(model, &section);
     return section;
   }
 
  private:
+  // The titles of a key's columns. A number that stands alone needs no name; of several each says
+  // what it is of, wherever the eye falls.
+  std::vector<std::string> TitlesOf(const Key& key) const {
+    const std::string of = fmt::format("{}", fmt::join(key, " "));
+    const auto title = [&](const std::string& what) {
+      return of.empty() ? what : fmt::format("{}: {}", of, what);
+    };
+    std::vector<std::string> titles;
+    for (const ReportValue* value : values_)
+      titles.push_back(values_.size() == 1 ? of : title(std::string(value->title)));
+    if (!against_.empty()) titles.push_back(title("vs " + against_));
+    return titles;
+  }
+
   // The columns that an entry belongs to: full precision's, all that differ in a recipe's fields
   // alone.
   std::vector<std::size_t> ColumnsOf(const Entry& entry) {
@@ -193,9 +204,11 @@ class NumberGrid {
     return value.name == "bits_per_weight" ? cell.cell : cell.metric;
   }
 
-  // All numbers but bits order arms; each model and evaluation by itself.
+  // All numbers but bits order arms, and those that follow from the perplexity have a comparison;
+  // each model and evaluation by itself.
   void MarkBold(std::size_t column, const ReportValue& value) {
     if (layout_.bold == ReportLayout::Bold::kNone || value.name == "bits_per_weight") return;
+    if (layout_.bold == ReportLayout::Bold::kNotWorse && !value.follows_perplexity) return;
     std::map<std::pair<std::string, std::string>, std::vector<std::size_t>> groups;
     for (const auto& [place, entry] : cells_) {
       if (place.second == column && !entry.row->full_precision && !NumberOf(entry, value).is_null())
@@ -215,7 +228,7 @@ class NumberGrid {
     }
   }
 
-  // The perplexities decide, whatever is shown: every number here orders arms by what they lose.
+  // The perplexities decide, for the number follows from them.
   bool IsNotWorse(const Entry& entry, const Entry& best) const {
     if (layout_.bold != ReportLayout::Bold::kNotWorse) return false;
     const WindowSeries& own = *entry.cell->series;
@@ -337,13 +350,16 @@ ReportTables MakeGridTables(const Manifest& manifest, const ReportCells& cells,
     if (HasModel(layout)) seeds->caption = fmt::format("{}. {}", model, seeds->caption);
     tables.sections.push_back(std::move(*seeds));
   }
+  std::vector<std::string_view> titles;
+  for (const std::string& name : layout.values) titles.push_back(FindReportValue(name).title);
+  tables.subject = fmt::format("{}", fmt::join(titles, " and "));
   tables.meanings = MeaningsOf(layout, against);
   if (layout.bold == ReportLayout::Bold::kBest)
     tables.meanings.emplace_back("Bold: the best of its column.\n");
   if (layout.bold == ReportLayout::Bold::kNotWorse) {
     tables.meanings.emplace_back(
         "Bold: the best of its column, and those whose perplexity is not significantly above its "
-        "(95 %\ninterval of the paired bootstrap).\n");
+        "(95 %\ninterval of the paired bootstrap); only in columns of perplexities and losses.\n");
   }
   if (layout.published) {
     tables.meanings.emplace_back(

@@ -17,8 +17,8 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 // Plots are drawn for light paper; on a dark screen their lightness is turned round and their hues
-// kept. A phone would make their letters too small to read: it scrolls them. Paper does not scroll:
-// there tables wrap, and everything is shown.
+// kept. They fit on a phone; wide tables scroll, their first column stays, and so do inspect's
+// drawings. Paper does not scroll: there tables wrap, and everything is shown.
 constexpr std::string_view kStyle = R"(
 :root { color-scheme: light dark; --text: #1f2328; --quiet: #59636e; --page: #ffffff; --panel: #f6f8fa; --line: #d1d9e0;
   --warn: #9a6700; --warn-panel: #fff8c5 }
@@ -30,13 +30,16 @@ body { margin: 0 auto; max-width: 1200px; padding: 1rem; background: var(--page)
 h1 { font-size: 1.6rem; margin: 0.5rem 0 } h2 { font-size: 1.2rem; margin: 2rem 0 0.5rem }
 p, li { max-width: 80ch } .quiet { color: var(--quiet); font-size: 0.9rem } .remarks { white-space: pre-line }
 .scroll { overflow-x: auto } table { border-collapse: collapse; font-size: 0.88rem; font-variant-numeric: tabular-nums }
-th, td { padding: 0.28rem 0.7rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line) }
-th { border-bottom: 2px solid var(--line) } .number { text-align: right } tbody tr:hover { background: var(--panel) }
+tr { background: var(--page) }
+th, td { padding: 0.28rem 0.5rem; text-align: left; white-space: nowrap; border-bottom: 1px solid var(--line) }
+th:first-child, td:first-child { position: sticky; left: 0; background: inherit }
+th { border-bottom: 2px solid var(--line); white-space: normal; vertical-align: bottom } .number { text-align: right } tbody tr:hover { background: var(--panel) }
 .warnings { border-left: 4px solid var(--warn); background: var(--warn-panel); padding: 0.3rem 1rem; margin: 1rem 0 }
 figure { margin: 1.5rem 0; max-width: 900px } figure svg, figure img { width: 100%; height: auto; display: block }
+figure svg { max-width: 640px }
 figcaption { font-size: 0.9rem } pre { overflow: auto; max-height: 30rem; background: var(--panel); padding: 0.8rem; font-size: 0.8rem }
 code { overflow-wrap: anywhere }
-@media screen and (max-width: 640px) { .scroll svg, .scroll img { width: 640px } }
+@media screen and (max-width: 640px) { .scroll img { width: 640px } th, td { padding: 0.28rem 0.35rem } }
 @media print { body { max-width: none; padding: 0; font-size: 10pt } table { font-size: 7.5pt }
   th, td { padding: 0.15rem 0.35rem; white-space: normal } h2 { break-after: avoid } figure, tr { break-inside: avoid }
   .scroll, pre { overflow: visible; max-height: none } pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 7.5pt } }

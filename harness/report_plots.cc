@@ -22,7 +22,7 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Row = Manifest::Row;
 
-constexpr int kWidth = 760;
+constexpr int kWidth = 500;  // of a plot whose letters a phone still shows at a readable size
 constexpr int kHeight = 440;
 constexpr int kBarHeight = 19;
 constexpr std::size_t kMostBars = 40;  // of one plot: about a page of paper
@@ -32,6 +32,9 @@ constexpr double kCharacter = 7.6;     // of a label, roughly: fonts differ
 // have other shapes.
 constexpr std::array<std::string_view, 8> kColors = {"#0550ae", "#bc4c00", "#1a7f37", "#8250df",
                                                      "#cf222e", "#57606a", "#bf8700", "#1b7c83"};
+
+// Legends stand below: beside a plot they would take a third of a narrow one.
+constexpr std::string_view kLegend = "set key below center samplen 2\nset xlabel offset 0,0.5\n";
 
 // A curve or a set of points, with its legend.
 struct Series {
@@ -103,20 +106,25 @@ class Plots {
         DrawBits(model, column);
       }
       for (const std::string& group : GroupsOf(model)) DrawDepth(model, group);
-      DrawResources(model);
+      DrawTimes(model);
     }
     return std::move(plots_);
   }
 
  private:
-  // Of a method: the same in all plots.
-  std::size_t NumberOf(const std::string& method) const {
+  // Of all models where that is empty.
+  std::vector<std::string> MethodsOf(const std::string& model = "") const {
     std::vector<std::string> methods;
     for (const Row& row : manifest_.rows) {
-      if (row.full_precision) continue;
+      if (row.full_precision || (!model.empty() && row.model != model)) continue;
       if (std::find(methods.begin(), methods.end(), row.method) == methods.end())
         methods.push_back(row.method);
     }
+    return methods;
+  }
+  // Of a method: the same in all plots.
+  std::size_t NumberOf(const std::string& method) const {
+    const std::vector<std::string> methods = MethodsOf();
     return static_cast<std::size_t>(std::find(methods.begin(), methods.end(), method) -
                                     methods.begin());
   }
@@ -127,7 +135,7 @@ class Plots {
   std::size_t DashOf(const std::string& method) const {
     return 1 + NumberOf(method) / kColors.size();
   }
-  std::size_t PointOf(const std::string& method) const { return 4 + NumberOf(method) % 10; }
+  std::size_t MarkOf(const std::string& method) const { return 4 + NumberOf(method) % 10; }
 
   std::vector<std::size_t> RowsOf(const std::string& model, const std::string& group = "") const {
     std::vector<std::size_t> rows;
@@ -202,15 +210,15 @@ class Plots {
     }
     const LossAxis axis(&all);
     std::string script = DataBlocks(all) + axis.Script() +
-                         "set xlabel \"calibration windows\"\nset logscale x 2\nset grid\n"
-                         "set key outside right top\nplot ";
+                         "set xlabel \"calibration windows\"\nset logscale x 2\nset grid\n" +
+                         std::string(kLegend) + "plot ";
     for (std::size_t i = 0; i < all.size(); ++i) {
       script += fmt::format(
           "{0}$d{1} using 1:3:4 with filledcurves fs transparent solid 0.15 noborder lc rgb "
           "\"{2}\" notitle, $d{1} using 1:2 with linespoints pt {4} ps 0.7 lw 2 dt {5} "
           "lc rgb \"{2}\" title {3}",
           i == 0 ? "" : ", ", i, ColorOf(all[i].title), GnuplotText(all[i].title),
-          PointOf(all[i].title), DashOf(all[i].title));
+          MarkOf(all[i].title), DashOf(all[i].title));
     }
     Add(Titled(model, fmt::format("loss against calibration size: {}, {}", group,
                                   manifest_.columns[column].title)),
@@ -221,6 +229,15 @@ class Plots {
         script + "\n");
   }
 
+  // A loss with its interval, if it has one.
+  static Series::Point PointOf(double x, const Json& metric) {
+    const double loss = metric.at("loss_vs_fp");
+    const auto end = [&](const char* name) {
+      return metric.at(name).is_null() ? loss : metric.at(name).get<double>();
+    };
+    return {x, loss, end("loss_vs_fp_low"), end("loss_vs_fp_high")};
+  }
+
   static Series::Point MeanOf(double windows, const std::vector<const ReportCell*>& cells) {
     std::vector<double> losses;
     for (const ReportCell* cell : cells) losses.push_back(cell->metric.at("loss_vs_fp"));
@@ -229,24 +246,26 @@ class Plots {
       const double spread = StandardError(losses) * std::sqrt(static_cast<double>(losses.size()));
       return {windows, mean, mean - spread, mean + spread};
     }
-    const Json& metric = cells.front()->metric;
-    return {
-        windows, mean,
-        metric.at("loss_vs_fp_low").is_null() ? mean : metric.at("loss_vs_fp_low").get<double>(),
-        metric.at("loss_vs_fp_high").is_null() ? mean : metric.at("loss_vs_fp_high").get<double>()};
+    return PointOf(windows, cells.front()->metric);
   }
 
+  // Colours tell methods apart and shapes code books and granularities, whose points lie close.
   void DrawBits(const std::string& model, std::size_t column) {
+    const std::vector<std::string> groups = GroupsOf(model);
     std::vector<Series> all;
+    std::vector<std::pair<std::size_t, std::string>> kinds;  // shape and colour of each
     for (const std::size_t row : RowsOf(model)) {
       const ReportCell* cell = Loss(row, column);
       if (cell == nullptr) continue;
-      const std::string& method = manifest_.rows[row].method;
+      const Row& own = manifest_.rows[row];
+      const std::string title = fmt::format("{} {}", own.method, FormatGroup(own));
       auto found = std::find_if(all.begin(), all.end(),
-                                [&](const Series& other) { return other.title == method; });
-      if (found == all.end()) found = all.insert(all.end(), {.title = method});
-      const double loss = cell->metric.at("loss_vs_fp");
-      found->points.push_back({cell->cell.at("bits_per_weight"), loss, loss, loss});
+                                [&](const Series& other) { return other.title == title; });
+      if (found == all.end()) {
+        found = all.insert(all.end(), {.title = title});
+        kinds.emplace_back(ShapeOf(FormatGroup(own), groups), ColorOf(own.method));
+      }
+      found->points.push_back(PointOf(cell->cell.at("bits_per_weight"), cell->metric));
     }
     const LossAxis axis(&all);
     Series front{.title = "front"};
@@ -262,20 +281,37 @@ class Plots {
       return !is_better;
     });
     all.push_back(front);
-    std::string script =
-        DataBlocks(all) + axis.Script() +
-        "set xlabel \"bits per weight, everything stored counted\"\nset grid\n"
-        "set key outside right top\nset autoscale xfix\nset offsets graph 0.05, graph 0.05\nplot ";
+    std::string script = DataBlocks(all) + axis.Script() +
+                         "set xlabel \"bits per weight, everything stored counted\"\nset grid\n" +
+                         std::string(kLegend) +
+                         "set autoscale xfix\nset offsets graph 0.05, graph 0.05\nplot ";
     for (std::size_t i = 0; i + 1 < all.size(); ++i) {
-      script +=
-          fmt::format("$d{} using 1:2 with points pt {} ps 0.9 lw 1.5 lc rgb \"{}\" title {}, ", i,
-                      PointOf(all[i].title), ColorOf(all[i].title), GnuplotText(all[i].title));
+      script += fmt::format(
+          "$d{} using 1:2:3:4 with yerrorbars pt {} ps 0.7 lw 1.2 lc rgb \"{}\" notitle, ", i,
+          kinds[i].first, kinds[i].second);
     }
+    for (const std::string& method : MethodsOf(model))
+      script += fmt::format("keyentry with lines lw 4 lc rgb \"{}\" title {}, ", ColorOf(method),
+                            GnuplotText(method));
+    for (const std::string& group : groups)
+      script += fmt::format("keyentry with points pt {} ps 0.7 lc rgb \"#57606a\" title {}, ",
+                            ShapeOf(group, groups), GnuplotText(group));
     script += fmt::format(
         "$d{} using 1:2 with steps dt 2 lw 1.5 lc rgb \"#57606a\" title \"Pareto front\"\n",
         all.size() - 1);
     Add(Titled(model, fmt::format("loss against size: {}", manifest_.columns[column].title)),
-        fmt::format("The front joins arms that no other beats in both.{}", axis.note()), script);
+        fmt::format(
+            "Bars: 95 % interval of the paired bootstrap over windows. The front joins arms "
+            "that no other beats in both.{}",
+            axis.note()),
+        script, kHeight + 11 * static_cast<int>(MethodsOf(model).size() + groups.size()));
+  }
+
+  // gnuplot's filled and open squares, circles, triangles and diamonds.
+  static std::size_t ShapeOf(const std::string& group, const std::vector<std::string>& groups) {
+    constexpr std::array<std::size_t, 10> kShapes = {7, 5, 9, 13, 11, 6, 4, 8, 12, 10};
+    const auto place = std::find(groups.begin(), groups.end(), group) - groups.begin();
+    return kShapes[static_cast<std::size_t>(place) % kShapes.size()];
   }
 
   void DrawDepth(const std::string& model, const std::string& group) {
@@ -300,13 +336,13 @@ class Plots {
     if (all.empty()) return;
     std::string script = DataBlocks(all) +
                          "set xlabel \"decoder block\"\nset grid\n"
-                         "set ylabel \"squared output error over RTN's\"\n"
-                         "set key outside right top\nset yrange [0:*]\nplot ";
+                         "set ylabel \"squared output error over RTN's\"\n" +
+                         std::string(kLegend) + "set yrange [0:*]\nplot ";
     if (all.front().points.size() <= 20) script.insert(0, "set xtics 1\n");
     for (std::size_t i = 0; i < all.size(); ++i) {
       script += fmt::format(
           "{}$d{} using 1:2 with linespoints pt {} ps 0.7 lw 2 dt {} lc rgb \"{}\" title {}",
-          i == 0 ? "" : ", ", i, PointOf(all[i].title), DashOf(all[i].title), ColorOf(all[i].title),
+          i == 0 ? "" : ", ", i, MarkOf(all[i].title), DashOf(all[i].title), ColorOf(all[i].title),
           GnuplotText(all[i].title));
     }
     Add(Titled(model, fmt::format("layer errors by depth: {}", group)),
@@ -340,29 +376,27 @@ class Plots {
   }
 
   // What a row's cells took.
-  struct Resources {
+  struct Times {
     std::string label;
     double quantize_seconds = 0;
     double evaluate_seconds = 0;
-    double peak_bytes = 0;
   };
 
-  void DrawResources(const std::string& model) {
+  void DrawTimes(const std::string& model) {
     const std::vector<std::size_t> rows = RowsOf(model);
     std::set<std::string> calibrations;
     for (const std::size_t row : rows) calibrations.insert(manifest_.rows[row].calibration);
     calibrations.erase("");
-    std::vector<Resources> all;
+    std::vector<Times> all;
     for (const std::size_t row : rows) {
-      Resources own;
+      if (AnyCell(row) == nullptr) continue;
+      Times own;
       for (std::size_t column = 0; column < manifest_.columns.size(); ++column) {
         const ReportCell* cell = cells_.Find(row, column);
         if (cell == nullptr || cell->failed) continue;
         own.evaluate_seconds += cell->cell.at("seconds").at("evaluate").get<double>();
         own.quantize_seconds = cell->cell.at("seconds").at("quantize");
-        own.peak_bytes = std::max(own.peak_bytes, cell->cell.at("peak_rss_bytes").get<double>());
       }
-      if (own.peak_bytes == 0) continue;
       Row named = manifest_.rows[row];
       if (calibrations.size() == 1) named.calibration.clear();  // tells none from another
       own.label = RowLabel(named);
@@ -372,20 +406,18 @@ class Plots {
     for (std::size_t plot = 0; plot < plots; ++plot) {
       const std::size_t first = plot * all.size() / plots;
       const std::size_t end = (plot + 1) * all.size() / plots;
-      DrawResources(plots == 1
-                        ? Titled(model, "time and memory")
-                        : Titled(model, fmt::format("time and memory, {} of {}", plot + 1, plots)),
-                    std::span(all).subspan(first, end - first));
+      DrawTimes(plots == 1 ? Titled(model, "time")
+                           : Titled(model, fmt::format("time, {} of {}", plot + 1, plots)),
+                std::span(all).subspan(first, end - first));
     }
   }
 
-  void DrawResources(const std::string& title, std::span<const Resources> rows) {
+  void DrawTimes(const std::string& title, std::span<const Times> rows) {
     std::string data;
     std::size_t longest = 0;
-    for (const Resources& row : rows) {
-      data +=
-          fmt::format("{} {} {} {}\n", GnuplotText(row.label), row.quantize_seconds,
-                      row.quantize_seconds + row.evaluate_seconds, row.peak_bytes / (1024 * 1024));
+    for (const Times& row : rows) {
+      data += fmt::format("{} {} {}\n", GnuplotText(row.label), row.quantize_seconds,
+                          row.quantize_seconds + row.evaluate_seconds);
       longest = std::max(longest, row.label.size());
     }
     const auto bar = [](int field, std::string_view labels, std::string_view color,
@@ -395,26 +427,18 @@ class Plots {
           "\"{3}\"",
           field, labels, color, name);
     };
-    // Labels, seconds and MiB beside each other; the heights in pixels are the legend's and the
-    // axis's.
+    // The heights in pixels are the legend's and the axis's.
     const int height = 110 + kBarHeight * static_cast<int>(rows.size());
     const double left = std::min(0.6, (20 + kCharacter * static_cast<double>(longest)) / kWidth);
-    const double middle = left + 0.57 * (0.98 - left);
     const std::string script = fmt::format(
-        "$d << EOD\n{}EOD\nset style fill solid 0.85 noborder\nset key above samplen 1\nset grid x\n"
+        "$d << EOD\n{}EOD\nset style fill solid 0.85 noborder\nset key above samplen 1\nset grid "
+        "x\n"
         "set yrange [{}:1]\nset xrange [0:*]\nset xtics nomirror\nset ytics nomirror scale 0\n"
-        "set multiplot layout 1,2\nset tmargin at screen {}\nset bmargin at screen {}\n"
-        "set lmargin at screen {}\nset rmargin at screen {}\nset xlabel \"seconds\"\n"
-        "plot {}, {}\n"
-        "set lmargin at screen {}\nset rmargin at screen 0.98\nset xlabel \"MiB\"\n"
-        "set format y \"\"\nplot {}\nunset multiplot\n",
-        data, -static_cast<int>(rows.size()), 1 - 56.0 / height, 55.0 / height, left, middle - 0.01,
-        bar(3, ":ytic(1)", "#9ec5f4", "evaluate"), bar(2, "", "#0550ae", "quantise"), middle + 0.01,
-        bar(4, "", "#8250df", "peak memory"));
-    Add(title,
-        "Seconds of wall time as the cells were computed, and the process's peak resident memory "
-        "by then.",
-        script, height);
+        "set tmargin at screen {}\nset bmargin at screen {}\nset lmargin at screen {}\n"
+        "set rmargin at screen 0.96\nset xlabel \"seconds\"\nplot {}, {}\n",
+        data, -static_cast<int>(rows.size()), 1 - 56.0 / height, 55.0 / height, left,
+        bar(3, ":ytic(1)", "#9ec5f4", "evaluate"), bar(2, "", "#0550ae", "quantise"));
+    Add(title, "Seconds of wall time as the cells were computed.", script, height);
   }
 
   const Manifest& manifest_;

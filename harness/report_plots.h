@@ -15,8 +15,8 @@ struct ReportPlot {
 
 // What the cells have to draw, for each model and evaluation: loss of perplexity against the number
 // of calibration windows (with the 95 % interval, or the spread where seeds differ), and against
-// bits per weight with the front of the best at each size; for each model, format and granularity
-// the layers' output errors by depth; for each model the time and memory of its recipes. Drawn by
+// bits per weight (likewise) with the front of the best at each size; for each model, format and
+// granularity the layers' output errors by depth; for each model the time of its recipes. Drawn by
 // gnuplot, the same bytes each time. Throws std::runtime_error if that is not installed or fails.
 std::vector<ReportPlot> MakeReportPlots(const Manifest& manifest, const ReportCells& cells);
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "base/bootstrap.h"
 #include "harness/report_tables.h"
 
 namespace daq {
@@ -12,13 +13,17 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-// What an evaluation is: text, windows, hash.
+// What an evaluation is: text, windows, hash; and why no interval stands in the table, if that is
+// so.
 std::string EvaluationNote(const std::string& title, const Json& metric) {
-  const char* windows = metric.contains("windows_of_text") ? "windows_of_text" : "windows";
-  return fmt::format("{}: {}, {} windows of {} tokens, ids sha256 {}", title,
-                     metric.at("dataset").get<std::string>(), metric.at(windows).get<Index>(),
-                     metric.at("window_tokens").get<Index>(),
-                     metric.at("ids_sha256").get<std::string>().substr(0, 12));
+  const auto windows =
+      metric.at(metric.contains("windows_of_text") ? "windows_of_text" : "windows").get<Index>();
+  return fmt::format(
+      "{}: {}, {} {} of {} tokens, ids sha256 {}{}", title, metric.at("dataset").get<std::string>(),
+      windows, windows == 1 ? "window" : "windows", metric.at("window_tokens").get<Index>(),
+      metric.at("ids_sha256").get<std::string>().substr(0, 12),
+      HasInterval(windows, UsualBlockWindows(windows)) ? ""
+                                                       : ", too few windows for 95 % intervals");
 }
 
 bool Has(const std::vector<std::string>& texts, const std::string& text) {

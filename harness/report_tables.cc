@@ -198,6 +198,7 @@ ReportSection ModelSection(const Layout& layout, const std::string& model) {
     section.table.AddRow({texts.begin(), texts.end()});
   }
   section.heading = remarks.Heading(model);
+  section.model = model;
   section.remarks = remarks.Lines(
       layout.held_out.empty()
           ? ""

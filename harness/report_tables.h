@@ -12,6 +12,7 @@ namespace daq {
 // One table of a report.
 struct ReportSection {
   std::string heading = {};  // a model's; empty where the table belongs to the one before
+  std::string model = {};    // with a heading: what the table is of
   std::string caption = {};
   TextTable table = {};
   std::vector<std::string> remarks = {};  // below it, a line each
@@ -20,6 +21,7 @@ struct ReportSection {
 // What a report says in tables, for any language to write.
 struct ReportTables {
   std::vector<ReportSection> sections;
+  std::string subject = "perplexity";      // the numbers of tables with a heading
   std::vector<std::string> meanings = {};  // of the numbers, a line each
 };
 

@@ -17,6 +17,7 @@ struct ReportValue {
   double factor = 1;
   std::string_view unit = "";  // behind it
   bool higher_is_better = false;
+  bool follows_perplexity = false;  // orders arms as perplexities on the same windows do
   bool has_standard_error = false;  // the metric has it
   bool has_interval = false;        // likewise
 };

@@ -73,7 +73,9 @@ class Runner {
     }
     RemoveLeftovers();
     if (share_.stage == RunStage::kFullPrecision) CompareFullPrecision();
-    progress_->Note(fmt::format("{}, {} already there", Summary(), there));
+    progress_->Note(share_.stage == RunStage::kJoin
+                        ? fmt::format("{} joined", Cells(computed_))
+                        : fmt::format("{}, {} already there", Summary(), there));
     if (waiting_ > 0) {
       progress_->Problem(
           fmt::format("{} not evaluated: the models are not quantised yet (--stage quantize)",
@@ -129,8 +131,7 @@ class Runner {
 
   // Whether this run quantises the arm, and has not yet.
   bool IsQuantizedHere(const Arm& arm) const {
-    return share_.stage != RunStage::kEvaluate && !arm.recipe.full_precision &&
-           !quantized_.contains(arm.id);
+    return Quantizes(share_.stage) && !arm.recipe.full_precision && !quantized_.contains(arm.id);
   }
 
   // Whether the arm's weights are there to be evaluated.

@@ -20,8 +20,14 @@ Shard ParseShard(std::string_view text);
 
 // What of the work a run does: all of it, or one of the stages, which meet in files. kEvaluate is
 // of every cell, kFullPrecision of full precision's alone, which come first where there is a gate
-// (harness/protocol_gate.h).
-enum class RunStage { kAll, kFullPrecision, kQuantize, kEvaluate };
+// (harness/protocol_gate.h). kJoin computes nothing: it writes the cells whose windows are all
+// there in parts (harness/cell_parts.h).
+enum class RunStage { kAll, kFullPrecision, kQuantize, kEvaluate, kJoin };
+
+// Whether a stage quantises models, or takes them as they are.
+constexpr bool Quantizes(RunStage stage) {
+  return stage == RunStage::kAll || stage == RunStage::kQuantize;
+}
 
 // The part of an experiment that one run computes: cells, by their place in Workload::cells, with
 // the windows that are its own. Ranges are never empty.

@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "base/bootstrap.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "harness/machine_rates.h"
@@ -40,17 +41,23 @@ fs::path FolderOf(const ExperimentFile& experiment, const fs::path& results) {
   return fs::absolute(ExperimentFolder(experiment, results)) / "slurm";
 }
 
-// The tasks of an array with something to do, and what the largest of them needs.
-struct JobArray {
-  RunStage stage;
-  std::vector<Index> tasks = {};
+// What a task asks Slurm for, before margins.
+struct Needs {
+  int threads;
   double seconds = 0;
   std::uint64_t memory_bytes = 0;
 };
 
+// The tasks of an array with something to do, and what the largest of them needs.
+struct JobArray {
+  RunStage stage;
+  Needs needs;
+  std::vector<Index> tasks = {};
+};
+
 JobArray ArrayOf(const Workload& work, RunStage stage, Index tasks, const RunOptions& options,
                  const MachineRates& rates, const fs::path& folder) {
-  JobArray array{.stage = stage};
+  JobArray array{.stage = stage, .needs = {.threads = options.threads}};
   for (Index task = 1; task <= tasks; ++task) {
     const Share share = ShareOf(work, stage, {.index = task, .count = tasks});
     const PendingCells pending = FindPending(work, share, folder);
@@ -58,10 +65,30 @@ JobArray ArrayOf(const Workload& work, RunStage stage, Index tasks, const RunOpt
     const Forecast forecast =
         ForecastOf(work, stage, pending, options.threads, options.memory_budget_bytes);
     array.tasks.push_back(task);
-    array.seconds = std::max(array.seconds, rates.Seconds(forecast.work));
-    array.memory_bytes = std::max(array.memory_bytes, forecast.memory_bytes);
+    array.needs.seconds = std::max(array.needs.seconds, rates.Seconds(forecast.work));
+    array.needs.memory_bytes = std::max(array.needs.memory_bytes, forecast.memory_bytes);
   }
   return array;
+}
+
+// Of the last job, which joins, compares and draws, in one thread: draws of the bootstrap are most
+// of its time (25 ns a window, measured), and what is kept of them and of a joined cell's tokens
+// most of its memory beyond the program's own.
+Needs ReportNeeds(const Workload& work) {
+  constexpr std::uint64_t kProgramBytes = 64ULL << 20U;
+  constexpr std::uint64_t kTokenBytes = 64;  // losses and divergences, as parts and joined
+  Needs needs{.threads = 1, .memory_bytes = kProgramBytes};
+  std::uint64_t most_tokens = 0;
+  for (const Cell& cell : work.cells) {
+    const TokenWindows& windows = work.WindowsOf(cell);
+    // Alone, and on the windows shared with full precision and with a baseline.
+    needs.seconds += 3 * 25e-9 * kBootstrapDraws * static_cast<double>(windows.count());
+    needs.memory_bytes += 3 * sizeof(double) * kBootstrapDraws;
+    most_tokens =
+        std::max(most_tokens, static_cast<std::uint64_t>(windows.count() * windows.window_tokens));
+  }
+  needs.memory_bytes += kTokenBytes * most_tokens;
+  return needs;
 }
 
 std::string_view NameOf(RunStage stage) {
@@ -103,21 +130,22 @@ class Scripts {
   void WriteArray(const JobArray& array) const {
     WriteFileAtomically(
         folder_ / fmt::format("{}.sh", NameOf(array.stage)),
-        Header(NameOf(array.stage), array,
+        Header(NameOf(array.stage), array.needs,
                fmt::format("#SBATCH --array={}\n", fmt::join(array.tasks, ","))) +
             Body(fmt::format("{} --stage {} --shard \"$SLURM_ARRAY_TASK_ID/{}\" --quiet",
-                             Command("run"), NameOf(array.stage), tasks_)));
+                             Command("run", array.needs.threads), NameOf(array.stage), tasks_)));
   }
 
-  // Joins what tasks that ended at the same moment each left to the other, and prints.
-  void WriteReport(const JobArray& evaluate) const {
+  // Joins what tasks that ended at the same moment each left to the other, and prints. It evaluates
+  // nothing: a model that diverged in its task would do so again here, with what a report asks for.
+  void WriteReport(const Needs& needs) const {
     const std::string report =
         fmt::format("{} report {} --results {}", Quoted(Program()),
                     Quoted(fs::absolute(experiment_.path).string()), Quoted(Results()));
     WriteFileAtomically(
         folder_ / "report.sh",
-        Header("report", evaluate, "") +
-            Body(fmt::format("{} --stage evaluate --quiet", Command("run")),
+        Header("report", needs, "") +
+            Body(fmt::format("{} --stage join --quiet", Command("run", needs.threads)),
                  fmt::format(
                      "page={}\n"
                      "{} --format html > \"$page.tmp\" && mv \"$page.tmp\" \"$page\" || exit\n",
@@ -162,7 +190,7 @@ class Scripts {
   std::string Results() const { return fs::absolute(options_.results).string(); }
   static std::string Program() { return fs::read_symlink("/proc/self/exe").string(); }
 
-  std::string Command(std::string_view command) const {
+  std::string Command(std::string_view command, int threads) const {
     // Where it is not there, no text is in it: a folder that is named has to be there.
     const std::string data =
         fs::is_directory(options_.data)
@@ -170,12 +198,12 @@ class Scripts {
             : "";
     return fmt::format("{} {} {} --results {}{} --threads {} --memory-budget {}B{}",
                        Quoted(Program()), command, Quoted(fs::absolute(experiment_.path).string()),
-                       Quoted(Results()), data, options_.threads, options_.memory_budget_bytes,
+                       Quoted(Results()), data, threads, options_.memory_budget_bytes,
                        options_.gate ? "" : " --no-gate");
   }
 
-  std::string Header(std::string_view name, const JobArray& array, std::string_view more) const {
-    const Index minutes = Minutes(array.seconds);
+  std::string Header(std::string_view name, const Needs& needs, std::string_view more) const {
+    const Index minutes = Minutes(needs.seconds);
     return fmt::format(
         "#!/bin/bash\n"
         "#SBATCH --job-name={}\n"
@@ -189,8 +217,8 @@ class Scripts {
         "#SBATCH --output={}\n"
         "\n"
         "cd {} || exit\n",
-        Quoted(fmt::format("daq-{}-{}", experiment_.name, name)), more, options_.threads,
-        Mebibytes(array.memory_bytes), minutes / 60, minutes % 60,
+        Quoted(fmt::format("daq-{}-{}", experiment_.name, name)), more, needs.threads,
+        Mebibytes(needs.memory_bytes), minutes / 60, minutes % 60,
         Quoted(Literal(folder_.string()) +
                fmt::format("/{}{}.log", name, more.empty() ? "" : "-%a")),
         Quoted(fs::current_path().string()));
@@ -243,7 +271,7 @@ std::string Describe(const JobArray& array) {
   if (array.tasks.empty()) return fmt::format("{}: nothing left to do\n", NameOf(array.stage));
   return fmt::format("{}: {} {}, each about {} or less, {} MiB\n", NameOf(array.stage),
                      array.tasks.size(), array.tasks.size() == 1 ? "task" : "tasks",
-                     FormatSeconds(array.seconds), Mebibytes(array.memory_bytes));
+                     FormatSeconds(array.needs.seconds), Mebibytes(array.needs.memory_bytes));
 }
 
 }  // namespace
@@ -275,7 +303,7 @@ std::string WriteSlurmScripts(const ExperimentFile& experiment, const RunOptions
     text += Describe(part);
     if (!part.tasks.empty()) scripts.WriteArray(part);
   }
-  scripts.WriteReport(arrays.back());
+  scripts.WriteReport(ReportNeeds(work));
   std::erase_if(arrays, [](const JobArray& part) { return part.tasks.empty(); });
   scripts.WriteSubmit(arrays, sbatch_options);
   return text + fmt::format("{} submits them, with the time and memory of the largest task\n",

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what is missing, builds daq-bench and runs the demo: round-to-nearest formats against full precision on
-# the small model in demo/. A second run prints the same table from the stored results.
+# Installs what is missing, builds daq-bench and runs the demo: round to nearest, GPTQ, AWQ and DAQ against full precision
+# on the small model in demo/. A second run prints the same table from the stored results.
 #
 #   scripts/demo.sh [ARGUMENT...]     the arguments go to daq-bench; paths in them are seen from the repository
 set -euo pipefail

@@ -44,21 +44,23 @@ TEST(GoldenBootstrapTest, IntervalsAreThoseOfAPythonScript) {
   }
 }
 
-// Of two windows a draw takes the first twice, both, or the second twice, with chances 1/4, 1/2 and
-// 1/4: the 2.5 % quantile is the least and the 97.5 % one the greatest.
-TEST(BootstrapTest, TwoWindowsByHand) {
-  const auto draws = BootstrapPerplexities({{std::log(2.0), std::log(8.0)}});
+// Of nine windows, one of which doubles the perplexity each time that it is drawn: how often it is
+// drawn is binomial, (8/9)^9 = 0.346 never, 0.390 once, 0.195 twice, 0.057 three times.
+TEST(BootstrapTest, NineWindowsByHand) {
+  Losses losses(9, 0);
+  losses[4] = 9 * std::log(2.0);
+  const auto draws = BootstrapPerplexities({losses});
   const auto share = [&](double perplexity) {
     return static_cast<double>(
                std::count_if(draws[0].begin(), draws[0].end(),
                              [&](double value) { return std::abs(value - perplexity) < 1e-12; })) /
            kBootstrapDraws;
   };
-  EXPECT_NEAR(share(2), 0.25, 0.02);  // 4 standard errors are 0.017
-  EXPECT_NEAR(share(4), 0.5, 0.02);
-  EXPECT_NEAR(share(8), 0.25, 0.02);
+  EXPECT_NEAR(share(1), 0.346, 0.02);  // 4 standard errors are 0.02
+  EXPECT_NEAR(share(2), 0.390, 0.02);
+  EXPECT_NEAR(share(4), 0.195, 0.02);
   const Interval interval = PercentileInterval(draws[0]);
-  EXPECT_NEAR(interval.low, 2, 1e-12);
+  EXPECT_NEAR(interval.low, 1, 1e-12);
   EXPECT_NEAR(interval.high, 8, 1e-12);
 }
 
@@ -113,8 +115,8 @@ TEST(SlowBootstrapTest, BlocksMendNeighboursThatAreAlike) {
 
 TEST(BootstrapTest, ExchangingTheSidesNegatesTheIntervalToTheBit) {
   PythonRandom random(3);
-  Losses a(33);
-  Losses b(33);
+  Losses a(37);
+  Losses b(37);
   for (double& loss : a) loss = 3 + Normal(&random);
   for (double& loss : b) loss = 3 + Normal(&random);
   for (const Index block : {1, 4}) {
@@ -126,27 +128,29 @@ TEST(BootstrapTest, ExchangingTheSidesNegatesTheIntervalToTheBit) {
 }
 
 TEST(BootstrapTest, OtherSeriesAndEarlierCallsChangeNothing) {
-  const Losses a = {1, 2, 3, 4, 5};
-  const Losses b = {2, 1, 4, 3, 7};
+  const Losses a = {1, 2, 3, 4, 5, 6, 7, 8, 9};
+  const Losses b = {2, 1, 4, 3, 7, 5, 9, 6, 8};
   const auto alone = BootstrapPerplexities({a});
-  BootstrapPerplexities({{3, 1, 2}}, 1);
+  BootstrapPerplexities({Losses(10, 3)}, 1);
   const auto together = BootstrapPerplexities({b, a});
   EXPECT_EQ(together[1], alone[0]);
   EXPECT_EQ(BootstrapPerplexities({b})[0], together[0]);
 }
 
 TEST(BootstrapTest, EqualSeriesDifferByNothing) {
-  const Losses a = {1, 2, 3, 4, 5};
+  const Losses a = {1, 2, 3, 4, 5, 6, 7, 8, 9};
   const Interval interval = IntervalOf(a, a);
   EXPECT_EQ(interval.low, 0);
   EXPECT_EQ(interval.high, 0);
   EXPECT_FALSE(interval.ExcludesZero());
 }
 
-TEST(BootstrapTest, FewerThanTwoBlocksHaveNoInterval) {
-  EXPECT_TRUE(std::isnan(IntervalOf({1}, {2}).low));
-  EXPECT_TRUE(std::isnan(IntervalOf({1, 2, 3}, {2, 1, 3}, 2).high));
-  EXPECT_FALSE(std::isnan(IntervalOf({1, 2, 3, 4}, {2, 1, 3, 5}, 2).high));
+TEST(BootstrapTest, FewerThanEightBlocksHaveNoInterval) {
+  EXPECT_TRUE(std::isnan(IntervalOf({1, 2}, {2, 2}).low));
+  EXPECT_TRUE(std::isnan(IntervalOf(Losses(7, 1), Losses(7, 2)).low));
+  EXPECT_EQ(IntervalOf(Losses(8, 0), Losses(8, 0)).low, 0);
+  EXPECT_TRUE(std::isnan(IntervalOf(Losses(15, 1), Losses(15, 2), 2).high));
+  EXPECT_EQ(IntervalOf(Losses(16, 0), Losses(16, 0), 2).high, 0);
   EXPECT_FALSE(Interval{}.ExcludesZero());
   EXPECT_TRUE(BootstrapPerplexities({}).empty());
 }
@@ -169,6 +173,12 @@ TEST(BootstrapTest, TheUsualBlockIsTheCubeRoot) {
     EXPECT_EQ(UsualBlockWindows(windows), block) << windows;
 }
 
+// More windows never lose their interval to a longer block.
+TEST(BootstrapTest, SixteenWindowsOrMoreHaveAnInterval) {
+  for (Index windows = 1; windows <= 5000; ++windows)
+    EXPECT_EQ(HasInterval(windows, UsualBlockWindows(windows)), windows >= 16) << windows;
+}
+
 TEST(BootstrapTest, ZeroIsExcludedOnEitherSide) {
   EXPECT_TRUE((Interval{.low = 1, .high = 2}.ExcludesZero()));
   EXPECT_TRUE((Interval{.low = -2, .high = -1}.ExcludesZero()));
@@ -183,17 +193,21 @@ TEST(BootstrapDeathTest, RefusesSeriesOfDifferentWindows) {
 
 // Each draw against the same windows drawn one by one: the perplexity of their tokens.
 TEST(BootstrapTest, WeightsCountTokensOfTheDrawnWindows) {
-  const Losses losses = {1, 2, 4, 2.5, 3};
-  const Losses weights = {10, 1, 3, 10, 7};
+  Losses losses;
+  Losses weights;
+  for (int window = 0; window < 19; ++window) {
+    losses.push_back(1 + window * 7 % 19 / 8.0);
+    weights.push_back(1 + window * 5 % 11);
+  }
   const auto draws = BootstrapPerplexities({losses}, 2, weights);
   PythonRandom random(kBootstrapSeed);
   for (const double draw : draws[0]) {
     double sum = 0;
     double tokens = 0;
-    for (int window = 0; window < 5; window += 2) {
-      const auto start = static_cast<std::size_t>(random.RandInt(0, 4));
-      for (std::size_t i = 0; i < (window < 4 ? 2U : 1U); ++i) {
-        const std::size_t drawn = (start + i) % 5;
+    for (int window = 0; window < 19; window += 2) {
+      const auto start = static_cast<std::size_t>(random.RandInt(0, 18));
+      for (std::size_t i = 0; i < (window < 18 ? 2U : 1U); ++i) {
+        const std::size_t drawn = (start + i) % 19;
         sum += weights[drawn] * losses[drawn];
         tokens += weights[drawn];
       }

@@ -32,9 +32,10 @@ TEST_F(CommandLineTest, NamesAreTakenByNameAlone) {
   EXPECT_EQ(Refusal({"report", config(), "--format", "4"}), WithHint(formats + "\"4\""));
   EXPECT_EQ(Refusal({"report", config(), "--format", "htm"}),
             WithHint(formats + "\"htm\" (did you mean html?)"));
-  EXPECT_EQ(Refusal({"run", config(), "--stage", "0"}),
-            WithHint("--stage: expected one of all, full_precision, quantize, evaluate, found "
-                     "\"0\""));
+  EXPECT_EQ(
+      Refusal({"run", config(), "--stage", "0"}),
+      WithHint("--stage: expected one of all, full_precision, quantize, evaluate, join, found "
+               "\"0\""));
 }
 
 TEST_F(CommandLineTest, UnknownOptionsAreNamedWithTheNearest) {

@@ -361,6 +361,7 @@ TEST_F(ProgramTest, ABudgetThatIsTooSmallIsRefused) {
 TEST_F(ProgramTest, PlanListsCellsAndComputesNothing) {
   const ProgramResult plan = Run({"plan", config()});
   EXPECT_EQ(plan.exit_code, 0) << plan.errors;
+  EXPECT_NE(plan.output.find(" B of memory traffic\n"), std::string::npos) << plan.output;
   EXPECT_NE(plan.output.find("left to do  4 of 4 cells"), std::string::npos) << plan.output;
   EXPECT_FALSE(fs::exists(folder_.path() / "results/test/cells"));
   EXPECT_NE(Run({"plan", config(), "--explain"}).output.find("max_shrink"), std::string::npos);

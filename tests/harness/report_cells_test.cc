@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <numeric>
 
 #include "base/bootstrap.h"
 #include "base/statistics.h"
@@ -30,14 +31,14 @@ TEST_F(ReportCellsTest, LossesHaveThePairedInterval) {
   EXPECT_TRUE(Metric(fp).at("loss_vs_fp").is_null());
   EXPECT_TRUE(Metric(fp).at("loss_vs_fp_low").is_null());
   const Json metric = Metric(rtn);
-  const auto draws = BootstrapPerplexities({Worse(0.05, 0.01), kFp}, UsualBlockWindows(8));
+  const auto draws = BootstrapPerplexities({Worse(0.05, 0.01), kFp}, UsualBlockWindows(Size(kFp)));
   const Interval interval = DifferenceInterval(draws[0], draws[1]);
   EXPECT_EQ(metric.at("loss_vs_fp_low"), interval.low);
   EXPECT_EQ(metric.at("loss_vs_fp_high"), interval.high);
   EXPECT_LT(metric.at("loss_vs_fp_low"), metric.at("loss_vs_fp"));
   EXPECT_GT(metric.at("loss_vs_fp_high"), metric.at("loss_vs_fp"));
   EXPECT_EQ(metric.at("block_windows"), 2);
-  EXPECT_EQ(metric.at("window_losses").size(), 8U);
+  EXPECT_EQ(metric.at("window_losses").size(), 24U);
 }
 
 TEST_F(ReportCellsTest, ReductionIsAgainstTheBestBaselineOfTheFormat) {
@@ -102,7 +103,8 @@ TEST_F(ReportCellsTest, AgainstAMethodComparesWithinAFormat) {
   const std::size_t same = Add("rtn", "nf4", Worse(0.02, -0.01));
   const Json metric = Metric(daq, "awq");
   EXPECT_EQ(metric.at("against"), "awq nf4 channel");
-  const auto draws = BootstrapPerplexities({Worse(0.01), Worse(0.02, 0.01)}, UsualBlockWindows(8));
+  const auto draws =
+      BootstrapPerplexities({Worse(0.01), Worse(0.02, 0.01)}, UsualBlockWindows(Size(kFp)));
   const Interval interval = DifferenceInterval(draws[0], draws[1]);
   EXPECT_EQ(metric.at("difference_low"), interval.low);
   EXPECT_EQ(metric.at("difference_high"), interval.high);
@@ -219,8 +221,33 @@ TEST_F(ReportCellsTest, TablesShowIntervalsCompactly) {
   EXPECT_NE(csv.find(",rtn nf3 channel,rtn nf3 channel,-"), std::string::npos) << csv;
 }
 
+TEST_F(ReportCellsTest, TwoWindowsHaveNeitherIntervalsNorStars) {
+  Add("fp16", "f16", {3.1, 2.9});
+  Add("rtn", "nf3", {3.3, 3.0});
+  Add("daq", "nf3-asym", {3.2, 2.95});
+  const Json metric = Metric(1, "fp16");
+  EXPECT_TRUE(metric.at("loss_vs_fp_low").is_null());
+  EXPECT_TRUE(metric.at("difference_high").is_null());
+  EXPECT_TRUE(metric.at("significant").is_null());
+  EXPECT_TRUE(Metric(2).at("loss_reduction_low").is_null());
+  const std::string table = Report(experiment_, manifest_, folder_.path(),
+                                   {.format = ReportFormat::kMarkdown, .against = "fp16"});
+  const std::string rows = table.substr(0, table.find("\n\n", table.find('|')));
+  EXPECT_NE(rows.find("  +3.251 |\n"), std::string::npos) << table;
+  EXPECT_EQ(rows.find_first_of("[*"), std::string::npos) << table;
+  EXPECT_NE(table.find("ids sha256 , too few windows for 95 % intervals\n"), std::string::npos)
+      << table;
+}
+
+TEST_F(ReportCellsTest, OneWindowIsAWindow) {
+  Add("fp16", "f16", {3.1});
+  EXPECT_NE(Report(experiment_, manifest_, folder_.path(), {}).find("text: , 1 window of 0 tokens"),
+            std::string::npos);
+}
+
 TEST_F(ReportCellsTest, WindowsCountByTheirScoredTokens) {
-  window_tokens_scored_ = {9, 1, 9, 9, 9, 9, 9, 1};
+  window_tokens_scored_.assign(kFp.size(), 9);
+  window_tokens_scored_[1] = window_tokens_scored_[7] = 1;
   Add("fp16", "f16", kFp);
   const std::vector<double> worse = Worse(0.1, 0.05);
   const std::size_t row = Add("rtn", "nf3", worse);
@@ -241,48 +268,56 @@ TEST_F(ReportCellsTest, WindowsCountByTheirScoredTokens) {
   EXPECT_EQ(metric.at("window_tokens_scored"), window_tokens_scored_);
 }
 
-// rtn stopped after windows 1, 2, 5 and 6 of eight, daq after all but two, gptq after none.
+// Of 24 windows rtn stopped after all but each fourth, daq after all but two, gptq after none.
 TEST_F(ReportCellsTest, ResultsOfFewerWindowsAreComparedOnThoseThatBothHave) {
   const auto on = [](const std::vector<double>& losses, const std::vector<Index>& windows) {
     std::vector<double> own;
     for (const Index window : windows) own.push_back(losses[static_cast<std::size_t>(window)]);
     return own;
   };
-  const std::vector<Index> four = {1, 2, 5, 6};
-  const std::vector<Index> six = {0, 1, 2, 4, 5, 6};
+  std::vector<Index> all;
+  std::vector<Index> few;
+  std::vector<Index> most;
+  for (Index window = 0; window < Size(kFp); ++window) {
+    all.push_back(window);
+    if (window % 4 != 3) few.push_back(window);
+    if (window != 3 && window != 7) most.push_back(window);
+  }
   const std::vector<double> rtn = Worse(0.2, 0.02);
   const std::vector<double> gptq = Worse(0.15, 0.05);
   const std::vector<double> daq = Worse(0.1, 0.01);
-  window_indices_ = {0, 1, 2, 3, 4, 5, 6, 7};
+  window_indices_ = all;
   Add("fp16", "f16", kFp);
   const std::size_t gptq_row = Add("gptq", "nf3", gptq);
-  window_indices_ = four;
-  const std::size_t rtn_row = Add("rtn", "nf3", on(rtn, four));
-  window_indices_ = six;
-  const std::size_t daq_row = Add("daq", "nf3-asym", on(daq, six));
+  window_indices_ = few;
+  const std::size_t rtn_row = Add("rtn", "nf3", on(rtn, few));
+  window_indices_ = most;
+  const std::size_t daq_row = Add("daq", "nf3-asym", on(daq, most));
 
   nlohmann::ordered_json metric = Metric(rtn_row, "daq");
-  EXPECT_EQ(metric.at("loss_vs_fp"), Perplexity(on(rtn, four)) - Perplexity(on(kFp, four)));
+  EXPECT_EQ(metric.at("loss_vs_fp"), Perplexity(on(rtn, few)) - Perplexity(on(kFp, few)));
   EXPECT_EQ(metric.at("loss_vs_fp_stderr"),
-            PerplexityDifference(on(rtn, four), on(kFp, four)).standard_error);
-  EXPECT_EQ(metric.at("difference"), Perplexity(on(rtn, four)) - Perplexity(on(daq, four)));
-  const auto draws = BootstrapPerplexities({on(rtn, four), on(daq, four)}, UsualBlockWindows(4));
+            PerplexityDifference(on(rtn, few), on(kFp, few)).standard_error);
+  EXPECT_EQ(metric.at("difference"), Perplexity(on(rtn, few)) - Perplexity(on(daq, few)));
+  const auto draws = BootstrapPerplexities({on(rtn, few), on(daq, few)},
+                                           UsualBlockWindows(static_cast<Index>(few.size())));
   EXPECT_EQ(metric.at("difference_low"), DifferenceInterval(draws[0], draws[1]).low);
 
   metric = Metric(gptq_row, "daq");
   EXPECT_EQ(metric.at("loss_vs_fp"), Perplexity(gptq) - Perplexity(kFp));
-  EXPECT_EQ(metric.at("difference"), Perplexity(on(gptq, six)) - Perplexity(on(daq, six)));
+  EXPECT_EQ(metric.at("difference"), Perplexity(on(gptq, most)) - Perplexity(on(daq, most)));
 
   // The best baseline is found, and compared with, where all of them have windows.
   metric = Metric(daq_row);
   EXPECT_EQ(metric.at("best_baseline"), "gptq nf3 channel");
-  const double fp = Perplexity(on(kFp, four));
+  const double fp = Perplexity(on(kFp, few));
   EXPECT_EQ(metric.at("loss_reduction"),
-            1 - (Perplexity(on(daq, four)) - fp) / (Perplexity(on(gptq, four)) - fp));
+            1 - (Perplexity(on(daq, few)) - fp) / (Perplexity(on(gptq, few)) - fp));
 }
 
 TEST_F(ReportCellsTest, ResultsOfWindowsThatOthersLackAreRefused) {
-  window_indices_ = {0, 1, 2, 3, 4, 5, 6, 7};
+  window_indices_.resize(kFp.size());
+  std::iota(window_indices_.begin(), window_indices_.end(), Index{0});
   Add("fp16", "f16", kFp);
   window_indices_ = {0, 1, 2};
   Add("rtn", "nf3", {3, 3, 3});
@@ -296,15 +331,16 @@ TEST_F(ReportCellsTest, ResultsOfWindowsThatOthersLackAreRefused) {
 TEST_F(ReportCellsTest, CellsOfOtherWindowsAreRefused) {
   Add("fp16", "f16", kFp);
   Add("rtn", "nf3", {3, 3});
-  EXPECT_EQ(InputErrorOf(folder_.path(), [&] { ReportCells(manifest_, folder_.path(), ""); }),
-            "cells/cell-1.json: windows: expected 8, as in the other cells of its column, found 2");
+  EXPECT_EQ(
+      InputErrorOf(folder_.path(), [&] { ReportCells(manifest_, folder_.path(), ""); }),
+      "cells/cell-1.json: windows: expected 24, as in the other cells of its column, found 2");
 }
 
 // exp(800) is beyond every double, and null in JSON.
 TEST_F(ReportCellsTest, PerplexitiesThatAreNoNumberAreLeftOut) {
   Add("fp16", "f16", kFp);
-  Add("rtn", "nf3", std::vector<double>(8, 800));
-  Add("gptq", "nf3", std::vector<double>(8, 900));
+  Add("rtn", "nf3", std::vector<double>(kFp.size(), 800));
+  Add("gptq", "nf3", std::vector<double>(kFp.size(), 900));
   manifest_.rows[0].model = "llama-7b";  // of which values are published
   manifest_.rows[0].cells[0] = "cell-1";
   manifest_.columns[0].protocol = "gptq-wikitext2";

@@ -65,7 +65,10 @@ class ReportCellsTest : public testing::Test {
     return losses;
   }
 
-  inline static const std::vector<double> kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
+  // Enough windows for intervals.
+  inline static const std::vector<double> kFp = {3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9,
+                                                 3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9,
+                                                 3.1, 2.9, 3.4, 2.6, 3.0, 3.3, 2.8, 2.9};
   TemporaryFolder folder_;
   Manifest manifest_;
   static Index Size(const std::vector<double>& losses) { return static_cast<Index>(losses.size()); }

@@ -123,16 +123,24 @@ TEST_F(ReportGridTest, SeveralValuesStandBesideEachOtherWithTheirErrors) {
   layout.values = {"perplexity", "loss_vs_fp", "loss_reduction"};
   layout.error = ReportLayout::Error::kInterval;
   const std::string grid = Markdown(layout);
-  EXPECT_NE(grid.find("| method | nf4 channel |                loss vs fp16 |          loss "
-                      "reduction |\n"),
+  EXPECT_NE(grid.find("| method | nf4 channel: perplexity |   nf4 channel: loss vs fp16 | nf4 "
+                      "channel: loss reduction |\n"),
             std::string::npos)
       << grid;
   EXPECT_NE(grid.find("**20.697** |"), std::string::npos) << grid;
-  EXPECT_NE(grid.find("| **40.6 % [40.6, 40.6]** |\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find(" 40.6 % [40.6, 40.6] |\n"), std::string::npos)
+      << grid << "nothing says which reductions differ by chance";
   EXPECT_NE(grid.find("loss vs fp16 = perplexity minus the unquantised model's on the same windows "
                       "[95 % interval of the paired bootstrap].\n"),
             std::string::npos)
       << grid;
+  EXPECT_NE(Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kLatex})
+                .find("\\caption{Perplexity and loss vs fp16 and loss reduction of model with "
+                      "quantised weights, on text}\n"),
+            std::string::npos);
+  layout.bold = ReportLayout::Bold::kBest;
+  EXPECT_NE(Markdown(layout).find(" **40.6 % [40.6, 40.6]** |\n"), std::string::npos)
+      << Markdown(layout);
   layout.error = ReportLayout::Error::kStandardError;
   EXPECT_NE(Markdown(layout).find("20.086 ± "), std::string::npos) << Markdown(layout);
 }
@@ -142,7 +150,9 @@ TEST_F(ReportGridTest, ComparisonsHaveAColumn) {
   experiment_.report = MethodsByFormats();
   const std::string grid = Report(experiment_, manifest_, folder_.path(), {.against = "rtn"});
   EXPECT_NE(grid.find("| method | nf3 channel |"), std::string::npos) << grid;
-  EXPECT_NE(grid.find(" vs rtn | nf4 channel | vs rtn |\n"), std::string::npos) << grid;
+  EXPECT_NE(grid.find(" nf3 channel: vs rtn | nf4 channel | nf4 channel: vs rtn |\n"),
+            std::string::npos)
+      << grid;
   EXPECT_NE(grid.find("| -1.083 [-1."), std::string::npos) << grid;
   EXPECT_NE(grid.find("vs rtn = perplexity minus that row's [95 % interval]"), std::string::npos);
 }
@@ -164,7 +174,7 @@ TEST_F(ReportGridTest, RemarksSayWhatWasEvaluatedAndWhatFailed) {
   const std::string grid = Markdown(MethodsByFormats());
   EXPECT_NE(grid.find("| rtn    |      failed |\n"), std::string::npos) << grid;
   EXPECT_NE(grid.find("failed: rtn nf3 channel on text: disk full\n"), std::string::npos) << grid;
-  EXPECT_NE(grid.find("text: , 8 windows of 0 tokens, ids sha256 "), std::string::npos) << grid;
+  EXPECT_NE(grid.find("text: , 24 windows of 0 tokens, ids sha256 "), std::string::npos) << grid;
 }
 
 TEST_F(ReportGridTest, AValueThatNoResultHasIsNamed) {
@@ -294,6 +304,11 @@ TEST_F(ReportGridTest, LatexIsATableWithRules) {
   experiment_.report = MethodsByFormats();
   const std::string latex =
       Report(experiment_, manifest_, folder_.path(), {.format = ReportFormat::kLatex});
+  EXPECT_NE(latex.find("\\caption{Perplexity of model with quantised weights, on text}\n"
+                       "\\label{tab:made-up}\n"),
+            std::string::npos)
+      << latex;
+  EXPECT_NE(latex.find("\n% model (sha256 )\n"), std::string::npos) << latex;
   EXPECT_NE(latex.find("\\begin{tabular}{lrr}\n\\toprule\nmethod & nf3 channel & nf4 channel \\\\\n"
                        "\\midrule\nfp16 & 20.086 & 20.086 \\\\\n"),
             std::string::npos)
@@ -357,8 +372,10 @@ TEST(ReportConfigsTest, EveryLayoutHasOneColumnForACodeBook) {
     ASSERT_FALSE(tables.sections.empty());
     const std::string table = tables.sections[0].table.ToMarkdown();
     const std::string header = table.substr(0, table.find('\n'));
+    const bool named = experiment.report->values.size() > 1;
     for (const std::string& title : titles)
-      EXPECT_NE(header.find(" " + title + " |"), std::string::npos) << title << header;
+      EXPECT_NE(header.find(" " + title + (named ? ": perplexity |" : " |")), std::string::npos)
+          << title << header;
     const auto bars = static_cast<std::size_t>(std::count(header.begin(), header.end(), '|'));
     EXPECT_EQ(bars - 1,
               experiment.report->rows.size() + titles.size() * experiment.report->values.size())

@@ -85,6 +85,29 @@ TEST_F(ShardProgramTest, StagesCutAnywhereGiveTheSameTable) {
   EXPECT_NE(Shard("2/5", "evaluate").errors.find("0 cells computed"), std::string::npos);
 }
 
+// Shards that ended at the same moment, each before the others' parts were there.
+TEST_F(ShardProgramTest, JoiningWritesWhatShardsLeftAndComputesNothing) {
+  const std::string expected = Expected();
+  const fs::path results = folder_.path() / "results/test";
+  EXPECT_EQ(Shard("1/1", "quantize").exit_code, 0);
+  for (const char* shard : {"1/5", "2/5", "4/5", "5/5"})
+    EXPECT_EQ(Shard(shard, "evaluate").exit_code, 0);
+  const ProgramResult half = Run({config(), "--stage", "join"});
+  EXPECT_EQ(half.exit_code, 0) << half.errors;
+  EXPECT_NE(half.errors.find("0 cells joined"), std::string::npos) << half.errors;
+  EXPECT_NE(half.output.find("to do"), std::string::npos) << half.output;
+  fs::copy(results / "parts", folder_.path() / "first", fs::copy_options::recursive);
+  fs::remove_all(results / "parts");
+  EXPECT_EQ(Shard("3/5", "evaluate").exit_code, 0);
+  fs::copy(folder_.path() / "first", results / "parts",
+           fs::copy_options::recursive | fs::copy_options::skip_existing);
+  const ProgramResult join = Run({config(), "--stage", "join"});
+  EXPECT_EQ(join.exit_code, 0) << join.errors;
+  EXPECT_EQ(join.output, expected);
+  EXPECT_EQ(Metrics(), Metrics("undisturbed"));
+  ExpectNoLeftovers();
+}
+
 TEST_F(ShardProgramTest, ShardsAtTheSameTimeGiveTheSameTable) {
   const std::string expected = Expected();
   std::vector<std::future<ProgramResult>> runs;

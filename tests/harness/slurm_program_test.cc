@@ -20,11 +20,12 @@ class SlurmProgramTest : public ProgramTest {
 
   fs::path Folder() const { return folder_.path() / "our results/my 50%j study"; }
 
-  ProgramResult Write(std::vector<std::string> more = {}) const {
+  ProgramResult Write(const std::vector<std::string>& more = {},
+                      const std::string& threads = "1") const {
     std::vector<std::string> arguments = {
         "slurm",           config_.string(),
         "--tasks",         "2",
-        "--threads",       "1",
+        "--threads",       threads,
         "--data",          (folder_.path() / "data sets").string(),
         "--memory-budget", "1GiB"};
     arguments.insert(arguments.end(), more.begin(), more.end());
@@ -128,6 +129,23 @@ TEST_F(SlurmProgramTest, OptionsForSbatchAreInTheScript) {
 TEST_F(SlurmProgramTest, ScriptsNameADataFolderThatIsThere) {
   ASSERT_EQ(Run({"slurm", config_.string()}, "our results").exit_code, 0);
   EXPECT_EQ(Script("evaluate.sh").find("--data"), std::string::npos);
+}
+
+// The last job evaluates nothing, whatever its tasks need.
+TEST_F(SlurmProgramTest, TheReportAsksForWhatItTakes) {
+  ASSERT_EQ(Write({}, "2").exit_code, 0);
+  const std::string script = Script("report.sh");
+  EXPECT_TRUE(
+      script.starts_with("#!/bin/bash\n"
+                         "#SBATCH --job-name='daq-my 50%j study-report'\n"
+                         "#SBATCH --cpus-per-task=1\n"
+                         "#SBATCH --mem=594M\n"
+                         "#SBATCH --time=00:11:00\n"))
+      << script;
+  EXPECT_NE(script.find(" --threads 1 --memory-budget 1073741824B --stage join --quiet &\n"),
+            std::string::npos)
+      << script;
+  EXPECT_NE(Script("evaluate.sh").find("#SBATCH --cpus-per-task=2\n"), std::string::npos);
 }
 
 TEST_F(SlurmProgramTest, TasksDoTheWorkAndAFailureIsTheirs) {

@@ -25,6 +25,10 @@ document.title = JSON.stringify({
   tables: document.querySelectorAll('table').length,
   plots: [...document.querySelectorAll('figure svg')].filter(s => s.getBoundingClientRect().height > 50).length,
   images: [...document.querySelectorAll('figure img')].filter(i => i.complete && i.naturalWidth > 100).length,
+  scrolled: [...document.querySelectorAll('figure div')].filter(d => d.querySelector('svg') && d.scrollWidth > d.clientWidth).length,
+  names: [...document.querySelectorAll('table')].filter(t => { t.parentElement.scrollLeft = 1000;
+    return t.rows[1].cells[0].getBoundingClientRect().left < t.parentElement.getBoundingClientRect().left }).length,
+  titles: document.querySelectorAll('figure svg title').length,
   letters: Math.min(...[...document.querySelectorAll('figure svg')].map(s => 12 * s.getBoundingClientRect().width / s.viewBox.baseVal.width)),
   filter: getComputedStyle(document.querySelector('figure svg')).filter,
   text: style.color, ground: style.backgroundColor});
@@ -78,13 +82,16 @@ def main() -> None:
         page = folder / "page.html"
         page.write_text(html.replace("</body>", PROBE))
         wide = look(page, 1280)
-        # Calibration sizes of one format, bits, depth, time and memory; and the layer that inspect drew.
+        # Calibration sizes of one format, bits, depth, time; and the layer that inspect drew.
         assert (wide["tables"], wide["plots"], wide["images"]) == (1, 4, 1), wide
         (folder / "phone.html").write_text(PHONE)
         phone = look(folder / "phone.html", 500)
         assert phone["width"] <= 390, phone  # without its scroll bar
         for seen in (wide, phone):
             assert seen["overflow"] <= 0, f"wider than the screen: {seen}"
+            assert seen["scrolled"] == 0, f"plots wider than the screen, legends out of sight: {seen}"
+            assert seen["names"] == 0, f"scrolled tables do not say which row is whose: {seen}"
+            assert seen["titles"] == 0, f"gnuplot's ids as tooltips: {seen}"
             assert seen["letters"] > 8, f"letters of plots too small to read: {seen}"
             assert brightness(seen["ground"]) - brightness(seen["text"]) > 150, seen
             assert seen["filter"] == "none", seen
@@ -94,9 +101,12 @@ def main() -> None:
 
         # On paper everything is there: the table's last column, the legends of plots, the config, every setting, each number's meaning.
         paper = print_page(page)
-        for text in ("loss vs fp16", "Pareto front", "bits per weight", "decoder block", "peak memory", "max_windows: 8", "static_groups",
+        for text in ("loss vs fp16", "Pareto front", "bits per weight", "decoder block", "seconds", "max_windows: 16", "static_groups",
                      "Perplexity = exp(mean loss of the windows)", "sha256", "OpenBLAS"):
             assert text in paper, f"{text!r} is not on paper"
+        sizes = next(figure for figure in re.findall(r"<figure>.*?</figure>", html, re.DOTALL) if "Pareto front" in figure)
+        assert len(re.findall(r">\s*nf3 channel\s*<", sizes)) == 1, "code books are told apart"
+        assert re.search(r"<path stroke='rgb[^']*'\s*d='M([\d.]+),[\d.]+ L\1,[\d.]+ M", sizes), "losses have bars of error"
         assert "filledcurves" not in html and html.count("fill-opacity") > 0, "bands of error are drawn"
 
         # One cell fails, as a run would have left it; a layout of the same cells.

@@ -30,7 +30,7 @@ def interval(a, b, block):
 def main():
     texts = random.Random(7)
     goldens = []
-    for n, block in [(2, 1), (7, 1), (96, 1), (7, 3), (96, 5)]:
+    for n, block in [(9, 1), (18, 2), (96, 1), (29, 3), (96, 5)]:
         b = [round(texts.gauss(3.8, 0.2), 6) for _ in range(n)]
         a = [round(loss + texts.gauss(0.02, 0.01), 6) for loss in b]
         low, high = interval(a, b, block)
