@@ -181,7 +181,9 @@ void QuantizeTogether(const ModelPass& model, const std::vector<Worker*>& worker
   HeldOutPass held_out(model);
   const BlockSource read = FullPrecisionBlocks(model.checkpoint, model.stage.pool);
   BlockWeights weights(model.config());
-  for (Index block = 0; block < end; ++block) {
+  // Without a text there is nothing to carry through the blocks before those that are wanted.
+  const bool carries = pass != nullptr || model.texts.held_out != nullptr;
+  for (Index block = carries ? 0 : model.blocks.first; block < end; ++block) {
     ThrowIfInterrupted();
     read(block, &weights);
     const auto lacks_block = [&](const Worker* worker) {

@@ -268,11 +268,12 @@ double OutputLoss::TermsAt(const GridPoint& point, const Ends& ends) const {
 void OutputLoss::MoveTo(const GridPoint& point) {
   DAQ_CHECK(IsStorable(point, book_), "a grid that can be stored");
   const std::size_t moved = has_point_ ? CountMoved(point) : end_count_;
-  if (moved > 0) SumCodes(point, has_point_ && IsFew(moved));
   // Where no weight changes its code the products change by a formula, whose roundings are of the
   // size of the losses it begins with: once those are left behind they are computed anew.
-  const double loss = moved > 0 ? 0 : WithSameCodes(point);
-  if (moved > 0 || loss < largest_loss_ / 2) {
+  if (moved > 0) {
+    SumCodes(point, has_point_ && IsFew(moved));
+    SumProducts(point);
+  } else if (const double loss = WithSameCodes(point); loss < largest_loss_ / 2) {
     SumProducts(point);
   } else {
     MoveProducts(point, loss);
