@@ -118,7 +118,7 @@ Forecast ForecastOf(const Workload& work, RunStage stage, const PendingCells& pe
                     std::uint64_t memory_budget_bytes) {
   Forecast forecast;
   EvaluationForecast evaluation(work, threads, memory_budget_bytes);
-  if (stage != RunStage::kQuantize && stage != RunStage::kJoin) {
+  if (Evaluates(stage)) {
     for (const auto& [cell, ranges] : pending)
       evaluation.Add(work.cells[cell], CountOf(ranges), &forecast);
   }

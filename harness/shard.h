@@ -29,6 +29,12 @@ constexpr bool Quantizes(RunStage stage) {
   return stage == RunStage::kAll || stage == RunStage::kQuantize;
 }
 
+// Whether a stage evaluates cells.
+constexpr bool Evaluates(RunStage stage) {
+  return stage == RunStage::kAll || stage == RunStage::kFullPrecision ||
+         stage == RunStage::kEvaluate;
+}
+
 // The part of an experiment that one run computes: cells, by their place in Workload::cells, with
 // the windows that are its own. Ranges are never empty.
 struct Share {

@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <cstring>
 #include <map>
+#include <utility>
 
 #include "base/sha256.h"
 #include "eval/block_weights.h"
@@ -225,11 +226,9 @@ class Resolver {
     Json content = ArmContent(model, recipe, depends ? WindowsContent(*calibration) : Json());
     if (recipe.full_precision) held_out.reset();
     if (held_out) content["held_out"] = WindowsContent(*held_out);
-    const std::string quantised = content.dump();
-    auto arm = std::find_if(work_.arms.begin(), work_.arms.end(), [&](const Arm& other) {
-      return other.model == model && other.quantised == quantised;
-    });
-    if (arm == work_.arms.end()) {
+    // What determines the quantised model, whatever its layer reports are measured on.
+    const auto [known, is_new] = arms_of_.try_emplace({model, content.dump()}, work_.arms.size());
+    if (is_new) {
       // The layer reports look at the calibration text even where the recipe does not.
       if (!depends && !recipe.full_precision && calibration) {
         content["reported_on"] = WindowsContent(*calibration);
@@ -242,13 +241,10 @@ class Resolver {
                             .calibration = calibration,
                             .held_out = held_out,
                             .recipe = recipe,
-                            .quantised = quantised,
                             .id = id,
                             .description = description});
-      arm = work_.arms.end() - 1;
     }
-    for (const std::size_t evaluation : evaluations)
-      AddCell(static_cast<std::size_t>(arm - work_.arms.begin()), evaluation);
+    for (const std::size_t evaluation : evaluations) AddCell(known->second, evaluation);
   }
 
   void AddCell(std::size_t arm, std::size_t evaluation) {
@@ -316,6 +312,7 @@ class Resolver {
   std::map<std::size_t, Tokenizer> tokenizers_;
   std::vector<std::size_t> evaluation_models_;
   std::vector<std::size_t> calibration_models_;
+  std::map<std::pair<std::size_t, std::string>, std::size_t> arms_of_;  // by model and content
   std::vector<EvaluationRequest> column_requests_;
 };
 

@@ -40,12 +40,9 @@ struct Arm {
   std::optional<std::size_t> calibration;  // also where only the layer reports look at it
   std::optional<std::size_t> held_out;     // one of the calibrations; for the layer reports
   Recipe recipe;
-  // What determines the quantised model: of the calibration and the propagation only where a part
-  // of the recipe reads layer inputs. So a recipe without has one arm for all points of a
-  // calibration sweep.
-  std::string quantised;
-  // Names the quantised model and its layer reports by content: `quantised` and, where it has no
-  // calibration, the one that the layer reports look at, which is the sweep's first.
+  // Names the quantised model and its layer reports by content: where no part of the recipe reads
+  // layer inputs, it is one arm for all points of a calibration sweep, and the calibration in its
+  // name is the one that the layer reports look at, the sweep's first.
   std::string id;
   std::string description;
 };
